@@ -1,0 +1,1 @@
+//! Commands: the table, the one door, and the handlers, one file a type.

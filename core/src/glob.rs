@@ -1,0 +1,1 @@
+//! Glob-style patterns as KEYS, SCAN, PSUBSCRIBE and CONFIG GET match them.

@@ -1,0 +1,1 @@
+//! The keyspace: databases, entries, the table they live in, expiry, scan.

@@ -1,0 +1,1 @@
+//! Values: one file a type. A value hides its encodings and knows no commands.
