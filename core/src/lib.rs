@@ -12,4 +12,5 @@ pub mod glob;
 pub mod keyspace;
 pub mod number;
 pub mod resp;
+pub mod rng;
 pub mod value;

@@ -1,0 +1,23 @@
+//! Sets.
+
+use super::listpack::Listpack;
+
+#[derive(Clone, Debug, Default)]
+pub struct Set {
+    pack: Listpack,
+}
+
+impl Set {
+    pub fn new() -> Set {
+        Set::default()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pack.is_empty()
+    }
+
+    /// Allocated bytes, without the struct itself.
+    pub fn memory(&self) -> usize {
+        self.pack.memory()
+    }
+}
