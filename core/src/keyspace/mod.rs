@@ -1,1 +1,3 @@
 //! The keyspace: databases, entries, the table they live in, expiry, scan.
+
+pub mod table;
