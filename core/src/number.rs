@@ -44,3 +44,8 @@ impl Default for FloatBuffer {
         FloatBuffer::new()
     }
 }
+
+/// Read a double.
+pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok().filter(|number: &f64| !number.is_nan())
+}

@@ -12,6 +12,10 @@ impl Hash {
         Hash::default()
     }
 
+    pub fn len(&self) -> usize {
+        0
+    }
+
     pub fn is_empty(&self) -> bool {
         self.pack.is_empty()
     }
@@ -21,3 +25,7 @@ impl Hash {
         self.pack.memory()
     }
 }
+
+/// Thresholds between the encodings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct HashLimits {}

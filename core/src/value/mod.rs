@@ -5,3 +5,70 @@ pub mod list;
 pub mod listpack;
 pub mod set;
 pub mod zset;
+
+use hash::Hash;
+use list::List;
+use set::Set;
+use zset::Zset;
+
+/// A value that is not a string.
+#[derive(Clone, Debug)]
+pub enum Object {
+    List(List),
+    Set(Set),
+    Zset(Zset),
+    Hash(Hash),
+}
+
+impl Object {
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::List(list) => list.len(),
+            Self::Set(set) => set.len(),
+            Self::Zset(zset) => zset.len(),
+            Self::Hash(hash) => hash.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// As TYPE answers.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::List(_) => "list",
+            Self::Set(_) => "set",
+            Self::Zset(_) => "zset",
+            Self::Hash(_) => "hash",
+        }
+    }
+}
+
+/// An owned value.
+#[derive(Clone, Debug)]
+pub enum Value {
+    /// A string that is the decimal form of this number (encoding `int`).
+    Int(i64),
+    /// Any other string; `raw` strings were modified in place (encoding `raw` whatever their length).
+    String {
+        bytes: Vec<u8>,
+        raw: bool,
+    },
+    Object(Box<Object>),
+}
+
+impl From<Object> for Value {
+    fn from(object: Object) -> Self {
+        Self::Object(Box::new(object))
+    }
+}
+
+/// A borrowed value.
+#[derive(Clone, Copy, Debug)]
+pub enum ValueRef<'a> {
+    Int(i64),
+    String { bytes: &'a [u8], raw: bool },
+    Object(&'a Object),
+}

@@ -148,7 +148,7 @@ impl std::fmt::Debug for Member<'_> {
 }
 
 /// A sorted set. Scores are never NaN: who calls has checked.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Zset {
     rows: Vec<(f64, Box<[u8]>)>,
     encoding: ZsetEncoding,

@@ -1,0 +1,331 @@
+//! The handlers' view of the keyspace during one command: a database, one `now`, and the record of effects.
+//!
+//! What must stay true: an entry past its deadline is never seen through these methods (it is removed first, and the
+//! removal reported); every change a handler makes is reported here once, with [`Data::changed`] or its parts; and a
+//! collection left empty is removed before the command ends.
+
+use super::effects::{Class, Effects, Garbage};
+use super::entry::Entry;
+use super::{Db, Keyspace, Settings, UnixMillis};
+use crate::command::CommandError;
+use crate::rng::Rng;
+use crate::value::hash::Hash;
+use crate::value::list::List;
+use crate::value::set::Set;
+use crate::value::zset::Zset;
+use crate::value::{Object, Value, ValueRef};
+
+/// How a lookup counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Do not refresh access time and frequency (CLIENT NO-TOUCH).
+    pub no_touch: bool,
+}
+
+/// See the module documentation.
+pub struct Data<'a> {
+    pub keyspace: &'a mut Keyspace,
+    pub settings: &'a Settings,
+    pub effects: &'a mut Effects,
+    /// The selected database.
+    pub db: usize,
+    /// The same instant for the whole command (transaction, script).
+    pub now: UnixMillis,
+    pub access: Access,
+}
+
+macro_rules! typed_access {
+    ($($get:ident $get_mut:ident $create:ident $Variant:ident $Type:ident $empty:expr;)*) => {$(
+        #[doc = concat!("The ", stringify!($get), " at `key` for reading; counts as a hit or miss.")]
+        pub fn $get(&mut self, key: &[u8]) -> Result<Option<&$Type>, CommandError> {
+            match self.read(key).map(Entry::object) {
+                None => Ok(None),
+                Some(Some(Object::$Variant(value))) => Ok(Some(value)),
+                Some(_) => Err(CommandError::WrongType),
+            }
+        }
+
+        #[doc = concat!("The ", stringify!($get), " at `key` for changing it.")]
+        pub fn $get_mut(&mut self, key: &[u8]) -> Result<Option<&mut $Type>, CommandError> {
+            match self.write(key).map(Entry::object_mut) {
+                None => Ok(None),
+                Some(Some(Object::$Variant(value))) => Ok(Some(value)),
+                Some(_) => Err(CommandError::WrongType),
+            }
+        }
+
+        #[doc = concat!("The ", stringify!($get), " at `key`, created empty if there is none. The caller must add to it.")]
+        pub fn $create(&mut self, key: &[u8]) -> Result<&mut $Type, CommandError> {
+            if self.$get_mut(key)?.is_none() {
+                let empty: fn(u64) -> $Type = $empty;
+                let seed = self.keyspace.seed();
+                self.add(key, Value::from(Object::$Variant(empty(seed))), None);
+            }
+            Ok(self.$get_mut(key)?.expect("the key was just found or added"))
+        }
+    )*};
+}
+
+impl<'a> Data<'a> {
+    /// The same command looking at another database.
+    pub fn select(&mut self, db: usize) -> Data<'_> {
+        Data {
+            keyspace: self.keyspace,
+            settings: self.settings,
+            effects: self.effects,
+            db,
+            now: self.now,
+            access: self.access,
+        }
+    }
+
+    pub fn rng(&mut self) -> &mut Rng {
+        &mut self.keyspace.rng
+    }
+
+    fn current(&mut self) -> &mut Db {
+        &mut self.keyspace.dbs[self.db]
+    }
+
+    // --- Looking up -------------------------------------------------------------------------------------------
+
+    /// The live entry at `key`, without counting the access in any way (TTL, OBJECT, DEBUG).
+    pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.drop_expired(key);
+        self.keyspace.dbs[self.db].table.find_hashed(hash, key)
+    }
+
+    /// The live entry at `key` for a read: counts a keyspace hit or miss and refreshes the access field.
+    #[inline]
+    pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.drop_expired(key);
+        if self.settings.notify_keyspace_events & Class::KEY_MISS != 0
+            && self.current().table.find_hashed(hash, key).is_none()
+        {
+            self.notify(Class::KEY_MISS, "keymiss", key);
+        }
+        let Keyspace { dbs, rng, stats, .. } = &mut *self.keyspace;
+        let Some(entry) = dbs[self.db].table.find_hashed(hash, key) else {
+            stats.misses += 1;
+            return None;
+        };
+        stats.hits += 1;
+        if !self.access.no_touch {
+            super::touch(entry, self.now, self.settings, rng);
+        }
+        Some(entry)
+    }
+
+    /// The live entry at `key` for a change: refreshes the access field, counts no hit or miss.
+    #[inline]
+    pub fn write(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        let hash = self.drop_expired(key);
+        let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
+        let entry = dbs[self.db].table.find_mut_hashed(hash, key)?;
+        if !self.access.no_touch {
+            super::touch(entry, self.now, self.settings, rng);
+        }
+        Some(entry)
+    }
+
+    /// Whether `key` is there; counts and refreshes nothing.
+    pub fn exists(&mut self, key: &[u8]) -> bool {
+        self.peek(key).is_some()
+    }
+
+    /// Removes the entry at `key` if its deadline has passed: no lookup may come before this. Returns the key's hash.
+    #[inline]
+    fn drop_expired(&mut self, key: &[u8]) -> u64 {
+        let table = &self.keyspace.dbs[self.db].table;
+        let hash = table.hash(key);
+        if table.deadlines() > 0
+            && let Some(entry) = table.find_hashed(hash, key)
+            && let Some(deadline) = entry.deadline()
+            && self.now > deadline
+        {
+            self.expire(key);
+        }
+        hash
+    }
+
+    // --- Typed views ------------------------------------------------------------------------------------------
+
+    /// The string at `key` for reading; counts as a hit or miss.
+    #[inline]
+    pub fn string(&mut self, key: &[u8]) -> Result<Option<ValueRef<'_>>, CommandError> {
+        match self.read(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Object(_)) => Err(CommandError::WrongType),
+            Some(value) => Ok(Some(value)),
+        }
+    }
+
+    /// The entry at `key` for changing it, which must hold a string.
+    pub fn string_mut(&mut self, key: &[u8]) -> Result<Option<&mut Entry>, CommandError> {
+        match self.write(key) {
+            Some(entry) if entry.object().is_some() => Err(CommandError::WrongType),
+            other => Ok(other),
+        }
+    }
+
+    typed_access! {
+        list list_mut list_or_create List List |_| List::new();
+        hash hash_mut hash_or_create Hash Hash |_| Hash::new();
+        set set_mut set_or_create Set Set |_| Set::new();
+        zset zset_mut zset_or_create Zset Zset Zset::new;
+    }
+
+    // --- Changing ---------------------------------------------------------------------------------------------
+
+    /// Adds an entry for a key that is not there. Events: `new`; offers lists and sorted sets to blocked clients.
+    pub fn add(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) {
+        let blocks =
+            matches!(&value, Value::Object(object) if matches!(**object, Object::List(_) | Object::Zset(_)));
+        let entry = Entry::new(key, value, deadline);
+        super::first_touch(&entry, self.now, self.settings);
+        self.current().insert(entry);
+        self.notify(Class::NEW, "new", key);
+        if blocks {
+            self.offer(key);
+        }
+    }
+
+    /// Puts `value` at `key`, whatever was there before; the deadline becomes `deadline`.
+    ///
+    /// Does not report the change: the caller does, with its own event.
+    pub fn put(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) {
+        if self.exists(key) {
+            self.remove(key);
+        }
+        self.add(key, value, deadline);
+    }
+
+    /// Sets the deadline of an existing key.
+    pub fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMillis>) {
+        self.current().set_deadline(key, deadline);
+    }
+
+    /// Removes `key`; its value becomes garbage. Reports nothing. Returns whether it was there (and not expired).
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        match self.take(key) {
+            Some(entry) => {
+                self.discard(entry);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes the entry out of the keyspace. Reports nothing.
+    pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
+        self.drop_expired(key);
+        self.current().remove(key)
+    }
+
+    /// Puts an entry taken from somewhere else in; its key must not be there.
+    pub fn insert_entry(&mut self, entry: Entry) {
+        let key = entry.key().to_vec();
+        let blocks = matches!(entry.object(), Some(Object::List(_) | Object::Zset(_)));
+        self.current().insert(entry);
+        self.notify(Class::NEW, "new", &key);
+        if blocks {
+            self.offer(&key);
+        }
+    }
+
+    pub(super) fn discard(&mut self, entry: Entry) {
+        if let Some(object) = entry.object()
+            && object.len() > super::LARGE_VALUE_ELEMENTS
+        {
+            self.effects.garbage.push(Garbage::Value(entry.into_value()));
+        }
+    }
+
+    /// Removes a collection that a command has emptied, with its `del` event.
+    pub fn remove_emptied(&mut self, key: &[u8]) {
+        self.remove(key);
+        self.notify(Class::GENERIC, "del", key);
+    }
+
+    /// Removes an entry whose deadline has passed.
+    fn expire(&mut self, key: &[u8]) {
+        if let Some(entry) = self.current().remove(key) {
+            self.expired(entry);
+        }
+    }
+
+    /// Reports the removal of an entry whose deadline had passed: `expired` event, and the removal is to be replayed.
+    fn expired(&mut self, entry: Entry) {
+        self.keyspace.stats.expired += 1;
+        let command: &[u8] = if self.settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+        self.effects.record(self.db, &[command, entry.key()]);
+        self.notify(Class::EXPIRED, "expired", entry.key());
+        self.touched(entry.key());
+        self.discard(entry);
+    }
+
+    /// Removes entries past their deadlines, at the cost of about `budget` cache lines from `cursor` on; `cursor` is 0 again
+    /// after the last one. Returns how many were removed.
+    pub fn expire_cycle(&mut self, cursor: &mut u32, budget: usize) -> usize {
+        let mut expired = Vec::new();
+        // The sweep takes what is due at its instant; a key is expired only after its deadline.
+        let due = self.now.saturating_sub(1);
+        self.current().table.sweep_expired(due, cursor, budget, |entry| expired.push(entry));
+        let count = expired.len();
+        for entry in expired {
+            self.expired(entry);
+        }
+        count
+    }
+
+    // --- Reporting --------------------------------------------------------------------------------------------
+
+    /// One change to `key`: counts it, tells watchers, publishes the event.
+    pub fn changed(&mut self, key: &[u8], class: u32, event: &'static str) {
+        self.effects.dirty += 1;
+        self.touched(key);
+        self.notify(class, event, key);
+    }
+
+    /// Tells watchers that `key` changed.
+    #[inline]
+    pub fn touched(&mut self, key: &[u8]) {
+        if self.effects.interest.keys {
+            let key = self.effects.remember(self.db, key);
+            self.effects.keys.push(key);
+        }
+    }
+
+    /// Counts `changes` more changes, beyond those counted by [`changed`](Self::changed).
+    pub fn dirty(&mut self, changes: u64) {
+        self.effects.dirty += changes;
+    }
+
+    /// Publishes a keyspace event, if that class is wanted.
+    #[inline]
+    pub fn notify(&mut self, class: u32, name: &'static str, key: &[u8]) {
+        if self.settings.notify_keyspace_events & class != 0 {
+            let key = self.effects.remember(self.db, key);
+            self.effects.events.push(super::effects::Event { class, name, key });
+        }
+    }
+
+    /// Offers `key` to clients that are blocked on it.
+    pub fn offer(&mut self, key: &[u8]) {
+        if self.effects.interest.ready {
+            let key = self.effects.remember(self.db, key);
+            self.effects.ready.push(key);
+        }
+    }
+
+    /// Says what is to be replayed instead of the command as it was sent; may be called several times.
+    pub fn propagate(&mut self, parts: &[&[u8]]) {
+        self.effects.replace_verbatim();
+        self.effects.record(self.db, parts);
+    }
+
+    /// Nothing is to be replayed for this command beyond what was or will be said with [`propagate`](Self::propagate).
+    pub fn propagate_nothing(&mut self) {
+        self.effects.replace_verbatim();
+    }
+}

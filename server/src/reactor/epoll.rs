@@ -1,0 +1,273 @@
+//! The epoll reactor: level-triggered, one receive area for all connections, nothing buffered for an idle one.
+//!
+//! Registration happens once; `EPOLLOUT` is asked for only while a connection has a buffer the kernel did not take
+//! whole. A read that fills less than the receive area is taken to have emptied the socket, so no second read is
+//! spent on finding that out.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use kevy::keyspace::Garbage;
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::net::{RecvFlags, SendFlags};
+use socket2::{SockAddr, Socket};
+
+use super::{IoEvent, Reactor};
+use crate::shard::conn::{ConnId, Peer};
+use crate::shard::{Now, SendBuf};
+
+/// Bytes read from one connection in one turn: what a connection may make the others wait for.
+const RECEIVE_AREA: usize = 64 * 1024;
+/// Connections accepted from one listener in one turn.
+const ACCEPTS: usize = 1000;
+/// Tokens: connections are numbered from 0, listeners from here, and the signal pipe is the last.
+const LISTENERS: u64 = 1 << 32;
+const SIGNALS: u64 = u64::MAX;
+
+struct Connection {
+    socket: OwnedFd,
+    /// A buffer the kernel has taken a part of.
+    pending: Option<SendBuf>,
+}
+
+/// See the module documentation.
+pub struct Epoll {
+    epoll: OwnedFd,
+    listeners: Vec<Socket>,
+    signals: UnixStream,
+    keepalive: Duration,
+    connections: Vec<Option<Connection>>,
+    events: Vec<Event>,
+    area: Box<[u8]>,
+    started: Instant,
+    to_free: mpsc::Sender<Garbage>,
+}
+
+impl Epoll {
+    /// Listeners must be listening; a byte on `signals` means that the process is to stop.
+    pub fn new(
+        listeners: Vec<Socket>,
+        signals: UnixStream,
+        keepalive: Duration,
+        started: Instant,
+        to_free: mpsc::Sender<Garbage>,
+    ) -> io::Result<Self> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        for (at, listener) in listeners.iter().enumerate() {
+            listener.set_nonblocking(true)?;
+            epoll::add(&epoll, listener, EventData::new_u64(LISTENERS + at as u64), EventFlags::IN)?;
+        }
+        signals.set_nonblocking(true)?;
+        epoll::add(&epoll, &signals, EventData::new_u64(SIGNALS), EventFlags::IN)?;
+        Ok(Self {
+            epoll,
+            listeners,
+            signals,
+            keepalive,
+            connections: Vec::new(),
+            events: Vec::with_capacity(1024),
+            area: vec![0; RECEIVE_AREA].into_boxed_slice(),
+            started,
+            to_free,
+        })
+    }
+
+    fn now(&self) -> Now {
+        now(self.started)
+    }
+
+    fn accept(&mut self, listener: usize, handle: &mut dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId>) {
+        for _ in 0..ACCEPTS {
+            let (socket, addr) = match self.listeners[listener].accept() {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    crate::log!(Warning, "Accepting client connection: {error}");
+                    return;
+                }
+            };
+            if socket.set_nonblocking(true).is_err() {
+                continue;
+            }
+            let local = socket.local_addr();
+            let unix = addr.is_unix();
+            if !unix {
+                // Best effort, as anywhere: a socket without them still works.
+                let _ = socket.set_tcp_nodelay(true);
+                if !self.keepalive.is_zero() {
+                    let third = (self.keepalive / 3).max(Duration::from_secs(1));
+                    let keepalive = socket2::TcpKeepalive::new()
+                        .with_time(self.keepalive)
+                        .with_interval(third)
+                        .with_retries(3);
+                    let _ = socket.set_tcp_keepalive(&keepalive);
+                }
+            }
+            let peer = Peer {
+                addr: if unix { unix_name(local.as_ref().ok()) } else { ip_name(&addr) },
+                laddr: match &local {
+                    Ok(local) if unix => unix_name(Some(local)),
+                    Ok(local) => ip_name(local),
+                    Err(_) => String::new(),
+                },
+                fd: socket.as_raw_fd(),
+                unix,
+                local: unix || addr.as_socket().is_some_and(|addr| addr.ip().to_canonical().is_loopback()),
+            };
+            let now = self.now();
+            let Some(id) = handle(now, IoEvent::Accepted { token: listener, peer }, &[]) else { continue };
+            let at = id.0 as usize;
+            if self.connections.len() <= at {
+                self.connections.resize_with(at + 1, || None);
+            }
+            let socket = OwnedFd::from(socket);
+            let added = epoll::add(&self.epoll, &socket, EventData::new_u64(at as u64), EventFlags::IN);
+            self.connections[at] = Some(Connection { socket, pending: None });
+            if let Err(error) = added {
+                crate::log!(Warning, "Registering client connection: {error}");
+                self.connections[at] = None;
+                handle(now, IoEvent::Closed { conn: id }, &[]);
+            }
+        }
+    }
+
+    /// Hands `buf` to the kernel as far as it takes it. `None` if some of it has to wait.
+    fn push(&mut self, conn: ConnId, mut buf: SendBuf) -> Option<(SendBuf, io::Result<()>)> {
+        let Some(connection) = self.connections[conn.0 as usize].as_mut() else {
+            return Some((buf, Err(io::ErrorKind::NotConnected.into())));
+        };
+        while buf.sent < buf.bytes.len() {
+            match rustix::net::send(&connection.socket, &buf.bytes[buf.sent..], SendFlags::NOSIGNAL) {
+                Ok(sent) => buf.sent += sent,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::AGAIN) => {
+                    connection.pending = Some(buf);
+                    return None;
+                }
+                Err(error) => return Some((buf, Err(error.into()))),
+            }
+        }
+        Some((buf, Ok(())))
+    }
+
+    fn interest(&self, conn: ConnId, flags: EventFlags) {
+        if let Some(connection) = &self.connections[conn.0 as usize] {
+            // The descriptor is open and registered, so this cannot fail for a reason that could be handled.
+            let _ = epoll::modify(
+                &self.epoll,
+                connection.socket.as_fd(),
+                EventData::new_u64(u64::from(conn.0)),
+                flags,
+            );
+        }
+    }
+}
+
+impl Reactor for Epoll {
+    fn wait(
+        &mut self,
+        deadline: u64,
+        handle: &mut dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId>,
+    ) -> Now {
+        let ahead = Duration::from_micros(deadline.saturating_sub(self.now().mono).min(3_600_000_000));
+        // epoll counts milliseconds: rounded up, or the loop would spin through the last one.
+        let millis = ahead.as_micros().div_ceil(1000) as i64;
+        let timeout = rustix::event::Timespec {
+            tv_sec: millis / 1000,
+            tv_nsec: (millis % 1000) * 1_000_000,
+        };
+        let mut events = std::mem::take(&mut self.events);
+        events.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => panic!("epoll_wait: {error}"),
+        }
+        let now = self.now();
+        for event in &events {
+            let token = event.data.u64();
+            if token == SIGNALS {
+                let mut byte = [0; 16];
+                let _ = rustix::io::read(&self.signals, &mut byte);
+                handle(now, IoEvent::Stop, &[]);
+                continue;
+            }
+            if token >= LISTENERS {
+                self.accept((token - LISTENERS) as usize, handle);
+                continue;
+            }
+            let conn = ConnId(token as u32);
+            if event.flags.contains(EventFlags::OUT)
+                && let Some(connection) = self.connections[token as usize].as_mut()
+                && let Some(buf) = connection.pending.take()
+                && let Some((buf, result)) = self.push(conn, buf)
+            {
+                self.interest(conn, EventFlags::IN);
+                handle(now, IoEvent::Sent { conn, buf, result }, &[]);
+            }
+            if event.flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR)
+                && let Some(connection) = self.connections[token as usize].as_ref()
+            {
+                match rustix::net::recv(&connection.socket, &mut *self.area, RecvFlags::empty()) {
+                    Ok((_, 0)) => {
+                        self.connections[token as usize] = None;
+                        handle(now, IoEvent::Closed { conn }, &[]);
+                    }
+                    Ok((_, read)) => {
+                        handle(now, IoEvent::Received { conn, range: 0..read }, &self.area);
+                    }
+                    Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
+                    Err(_) => {
+                        self.connections[token as usize] = None;
+                        handle(now, IoEvent::Closed { conn }, &[]);
+                    }
+                }
+            }
+        }
+        self.events = events;
+        now
+    }
+
+    fn send(&mut self, conn: ConnId, buf: SendBuf) -> Option<(SendBuf, io::Result<()>)> {
+        let done = self.push(conn, buf);
+        if done.is_none() {
+            self.interest(conn, EventFlags::IN | EventFlags::OUT);
+        }
+        done
+    }
+
+    fn close(&mut self, conn: ConnId) {
+        if let Some(connection) = self.connections.get_mut(conn.0 as usize) {
+            *connection = None;
+        }
+    }
+
+    fn free(&mut self, garbage: Garbage) {
+        // If the freeing thread is gone, the process is ending: freeing here is as good.
+        let _ = self.to_free.send(garbage);
+    }
+}
+
+/// Both clocks. The monotonic one counts from `started`.
+pub fn now(started: Instant) -> Now {
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
+    Now { unix, mono: started.elapsed().as_micros() as u64 }
+}
+
+fn ip_name(addr: &SockAddr) -> String {
+    match addr.as_socket() {
+        Some(std::net::SocketAddr::V6(addr)) => match addr.ip().to_canonical() {
+            std::net::IpAddr::V4(ip) => format!("{ip}:{}", addr.port()),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]:{}", addr.port()),
+        },
+        Some(addr) => addr.to_string(),
+        None => "?:0".to_string(),
+    }
+}
+
+fn unix_name(addr: Option<&SockAddr>) -> String {
+    let path = addr.and_then(|addr| addr.as_pathname().map(|path| path.display().to_string()));
+    format!("{}:0", path.unwrap_or_default())
+}

@@ -1,0 +1,79 @@
+//! The loop that drives a shard, over a narrow trait: it is the I/O that is abstract, not the shard.
+//!
+//! One turn: wait for events -> hand each to the shard -> housekeeping -> send what is to be sent -> close what is to
+//! be closed. What the shard wants done is drained completely before the next wait.
+
+pub mod epoll;
+
+use std::io;
+use std::ops::Range;
+
+use kevy::keyspace::Garbage;
+
+use crate::shard::conn::{ConnId, Peer};
+use crate::shard::{Now, Request, SendBuf, Shard};
+
+/// Something that happened outside.
+pub enum IoEvent {
+    /// A connection was accepted; the reactor keeps it under `token` until the shard names it.
+    Accepted { token: usize, peer: Peer },
+    /// Bytes arrived: a range of the reactor's own receive area.
+    Received { conn: ConnId, range: Range<usize> },
+    /// A buffer is done with.
+    Sent { conn: ConnId, buf: SendBuf, result: io::Result<()> },
+    /// The other side is gone.
+    Closed { conn: ConnId },
+    /// The process was asked to stop (SIGTERM, SIGINT).
+    Stop,
+}
+
+/// What the loop needs from the outside world.
+pub trait Reactor {
+    /// Waits until something happens or the monotonic clock reaches `deadline` (microseconds), and calls `handle` for
+    /// each event, in order, with the bytes of the receive area. Then says what time it is.
+    fn wait(&mut self, deadline: u64, handle: &mut dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId>) -> Now;
+
+    /// Sends a buffer; `Sent` follows, or the buffer is returned at once if it was sent whole.
+    fn send(&mut self, conn: ConnId, buf: SendBuf) -> Option<(SendBuf, io::Result<()>)>;
+
+    /// Closes a connection; buffers it still holds are dropped.
+    fn close(&mut self, conn: ConnId);
+
+    /// Frees something large, somewhere else if possible.
+    fn free(&mut self, garbage: Garbage);
+}
+
+/// Drives `shard` until the process is asked to stop.
+pub fn run(shard: &mut Shard, reactor: &mut impl Reactor) {
+    let mut stop = false;
+    while !stop {
+        let deadline = shard.poll_timeout();
+        let now = reactor.wait(deadline, &mut |now, event, bytes| {
+            match event {
+                IoEvent::Accepted { peer, .. } => return Some(shard.handle_accept(now, peer)),
+                IoEvent::Received { conn, range } => shard.handle_recv(now, conn, &bytes[range]),
+                IoEvent::Sent { conn, buf, result } => shard.handle_sent(now, conn, buf, result),
+                IoEvent::Closed { conn } => shard.handle_closed(now, conn),
+                IoEvent::Stop => stop = true,
+            }
+            None
+        });
+        shard.handle_turn(now);
+        shard.handle_timeout(now);
+        while let Some((conn, buf)) = shard.poll_send() {
+            if let Some((buf, result)) = reactor.send(conn, buf) {
+                shard.handle_sent(now, conn, buf, result);
+            }
+        }
+        while let Some(conn) = shard.poll_close() {
+            reactor.close(conn);
+            shard.handle_closed(now, conn);
+        }
+        while let Some(garbage) = shard.poll_garbage() {
+            reactor.free(garbage);
+        }
+        if let Some(Request::Shutdown) = shard.poll_request() {
+            stop = true;
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The process: listeners, signals, the freeing thread, and the loop of each shard.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::config::Config;
+use crate::reactor::{self, epoll};
+use crate::shard::{Environment, Shard};
+use crate::{clock, log};
+
+/// Runs the server until it is asked to stop.
+pub fn run(config: Config) -> ExitCode {
+    let started = Instant::now();
+    clock::start();
+    let listeners = match listen(&config) {
+        Ok(listeners) => listeners,
+        Err(message) => {
+            log!(Warning, "{message}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let signals = match stop_signals() {
+        Ok(signals) => signals,
+        Err(error) => {
+            log!(Warning, "Can't handle signals: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    // Large values are freed beside the shard. The thread ends when the reactor is gone.
+    let (to_free, garbage) = mpsc::channel();
+    let freeing = std::thread::Builder::new().name("lazyfree".into()).spawn(move || garbage.iter().for_each(drop));
+    if let Err(error) = freeing {
+        log!(Warning, "Can't start the freeing thread: {error}");
+        return ExitCode::FAILURE;
+    }
+    let environment = Environment {
+        stopwatch: clock::micros,
+        used_memory: crate::memory::used,
+        run_id: random_hex(40),
+        pid: std::process::id(),
+        executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
+    };
+    let keepalive = Duration::from_secs(u64::from(config.tcp_keepalive));
+    let mut reactor = match epoll::Epoll::new(listeners, signals, keepalive, started, to_free) {
+        Ok(reactor) => reactor,
+        Err(error) => {
+            log!(Warning, "Can't create the event loop: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let unixsocket = config.unixsocket.clone();
+    log!(Notice, "Server initialized");
+    if config.port != 0 {
+        log!(Notice, "Ready to accept connections tcp");
+    }
+    if !unixsocket.is_empty() {
+        log!(Notice, "Ready to accept connections unix");
+    }
+    let mut shard = Shard::new(config, environment, random_u64(), epoll::now(started));
+    reactor::run(&mut shard, &mut reactor);
+    log!(Notice, "User requested shutdown...");
+    if !unixsocket.is_empty() {
+        log!(Notice, "Removing the unix socket file.");
+        // It may have been removed already; there is nothing left to do about it.
+        let _ = std::fs::remove_file(&unixsocket);
+    }
+    crate::daemon::remove_pidfile(&shard.config);
+    log!(Warning, "Redis is now ready to exit, bye bye...");
+    ExitCode::SUCCESS
+}
+
+/// Opens every listening socket of the configuration.
+fn listen(config: &Config) -> Result<Vec<Socket>, String> {
+    let mut listeners = Vec::new();
+    if config.port != 0 {
+        for name in &config.bind {
+            let (name, optional) = match name.strip_prefix('-') {
+                Some(name) => (name, true),
+                None => (name.as_str(), false),
+            };
+            match listen_tcp(name, config.port, config.tcp_backlog) {
+                Ok(listener) => listeners.push(listener),
+                Err(error) if optional && may_be_skipped(&error) => {}
+                Err(error) => {
+                    return Err(format!(
+                        "Warning: Could not create server TCP listening socket {name}:{}: bind: {}\nFailed listening \
+                         on port {} (tcp), aborting.",
+                        config.port,
+                        reason(&error),
+                        config.port
+                    ));
+                }
+            }
+        }
+    }
+    if !config.unixsocket.is_empty() {
+        let listener = listen_unix(&config.unixsocket, config.unixsocketperm, config.tcp_backlog)
+            .map_err(|error| format!("Failed opening Unix socket: bind: {}", reason(&error)))?;
+        listeners.push(listener);
+    }
+    if listeners.is_empty() {
+        return Err("Configured to not listen anywhere, exiting.".to_string());
+    }
+    Ok(listeners)
+}
+
+fn listen_tcp(name: &str, port: u16, backlog: i32) -> io::Result<Socket> {
+    let addr: SocketAddr = match name {
+        "*" => (Ipv4Addr::UNSPECIFIED, port).into(),
+        "::*" => (Ipv6Addr::UNSPECIFIED, port).into(),
+        name => std::net::ToSocketAddrs::to_socket_addrs(&(name, port))?
+            .next()
+            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?,
+    };
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+fn listen_unix(path: &str, permissions: u32, backlog: i32) -> io::Result<Socket> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(path)?)?;
+    if permissions != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(permissions))?;
+    }
+    socket.listen(backlog)?;
+    Ok(socket)
+}
+
+/// Addresses marked with `-` may be missing on this machine.
+fn may_be_skipped(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ENOPROTOOPT)
+    )
+}
+
+/// The system's own words, without Rust's number behind them.
+fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_string()
+}
+
+/// A stream that gets a byte for each SIGTERM or SIGINT. SIGHUP and SIGPIPE are ignored.
+fn stop_signals() -> io::Result<UnixStream> {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    let (read, write) = UnixStream::pair()?;
+    for signal in [SIGTERM, SIGINT] {
+        signal_hook::low_level::pipe::register(signal, write.try_clone()?)?;
+    }
+    let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    signal_hook::flag::register(SIGHUP, ignored)?;
+    Ok(read)
+}
+
+fn random_u64() -> u64 {
+    let mut bytes = [0; 8];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).expect("the system has entropy");
+    u64::from_ne_bytes(bytes)
+}
+
+fn random_hex(digits: usize) -> String {
+    let mut text = String::new();
+    while text.len() < digits {
+        text.push_str(&format!("{:016x}", random_u64()));
+    }
+    text.truncate(digits);
+    text
+}

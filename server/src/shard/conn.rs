@@ -1,0 +1,180 @@
+//! A connection as its thread sees it: the session it negotiated, what it has sent and what it is owed.
+
+use std::collections::BTreeSet;
+
+use kevy::command::{Command, CommandId};
+use kevy::keyspace::UnixMillis;
+use kevy::resp::{Argv, Decoder, Protocol};
+
+/// Where a connection lives in its shard; reused after the connection is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnId(pub u32);
+
+/// A number no other connection of this server ever had: what CLIENT ID answers.
+pub type ClientId = u64;
+
+/// What the reactor knows about the other side when it accepts.
+#[derive(Clone, Debug, Default)]
+pub struct Peer {
+    /// `ip:port`, `[ipv6]:port`, or `path:0` for a Unix socket.
+    pub addr: String,
+    /// The same for this side.
+    pub laddr: String,
+    pub fd: i32,
+    /// A Unix socket.
+    pub unix: bool,
+    /// Loopback TCP or a Unix socket: what protected mode lets in.
+    pub local: bool,
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    #[default]
+    On,
+    Off,
+    /// The reply to the next command is left out (between CLIENT REPLY SKIP and that command).
+    SkipNext,
+    /// This command's reply is left out.
+    Skip,
+}
+
+/// A command queued by MULTI.
+#[derive(Debug)]
+pub struct Queued {
+    pub command: &'static Command,
+    pub argv: Argv,
+}
+
+/// An open transaction.
+#[derive(Debug, Default)]
+pub struct Multi {
+    pub queue: Vec<Queued>,
+    /// A command was refused while queueing: EXEC must answer EXECABORT.
+    pub refused: bool,
+    /// Bytes held by the queue.
+    pub memory: usize,
+}
+
+/// A watched key with the version it had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    pub db: u32,
+    pub key: Box<[u8]>,
+    pub version: u64,
+}
+
+/// Why a connection does not read its next command now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Waiting {
+    #[default]
+    No,
+    /// In a blocking command.
+    Blocked,
+    /// CLIENT PAUSE: the command is still in the query buffer.
+    Paused,
+}
+
+/// See the module documentation.
+pub struct Conn {
+    pub id: ConnId,
+    pub client: ClientId,
+    pub peer: Peer,
+    pub protocol: Protocol,
+    pub db: usize,
+    pub authenticated: bool,
+    pub name: Vec<u8>,
+    pub lib_name: Vec<u8>,
+    pub lib_ver: Vec<u8>,
+    pub no_evict: bool,
+    pub no_touch: bool,
+    pub monitor: bool,
+    pub reply_mode: ReplyMode,
+    pub multi: Option<Multi>,
+    pub watching: Vec<Watch>,
+    pub channels: BTreeSet<Vec<u8>>,
+    pub shard_channels: BTreeSet<Vec<u8>>,
+    pub patterns: BTreeSet<Vec<u8>>,
+    pub waiting: Waiting,
+    /// Bytes received and not executed yet: an incomplete command, or commands behind one that waits.
+    pub query: Vec<u8>,
+    pub decoder: Decoder,
+    /// Output not handed to the reactor yet.
+    pub out: Vec<u8>,
+    /// Bytes of output with the reactor.
+    pub in_flight: usize,
+    /// Queued for `poll_send`.
+    pub send_queued: bool,
+    /// Nothing more is read or executed; closed once the output is gone.
+    pub close_after_reply: bool,
+    /// Being closed now, output or not.
+    pub closing: bool,
+    /// Since when the soft output limit is exceeded.
+    pub soft_limit_since: Option<UnixMillis>,
+    pub created: UnixMillis,
+    pub last_interaction: UnixMillis,
+    pub last_command: Option<CommandId>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub commands: u64,
+}
+
+impl Conn {
+    pub fn new(id: ConnId, client: ClientId, peer: Peer, now: UnixMillis, authenticated: bool) -> Self {
+        Self {
+            id,
+            client,
+            peer,
+            protocol: Protocol::Resp2,
+            db: 0,
+            authenticated,
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_ver: Vec::new(),
+            no_evict: false,
+            no_touch: false,
+            monitor: false,
+            reply_mode: ReplyMode::On,
+            multi: None,
+            watching: Vec::new(),
+            channels: BTreeSet::new(),
+            shard_channels: BTreeSet::new(),
+            patterns: BTreeSet::new(),
+            waiting: Waiting::No,
+            query: Vec::new(),
+            decoder: Decoder::new(),
+            out: Vec::new(),
+            in_flight: 0,
+            send_queued: false,
+            close_after_reply: false,
+            closing: false,
+            soft_limit_since: None,
+            created: now,
+            last_interaction: now,
+            last_command: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            commands: 0,
+        }
+    }
+
+    /// Whether the next command may be read and executed.
+    pub fn can_execute(&self) -> bool {
+        self.waiting == Waiting::No && !self.close_after_reply && !self.closing
+    }
+
+    /// Subscribed to anything: in RESP2 only a few commands are allowed then.
+    pub fn subscribed(&self) -> bool {
+        self.subscriptions() + self.shard_channels.len() != 0
+    }
+
+    /// Channels and patterns, as subscribe replies count them (sharded channels are counted apart).
+    pub fn subscriptions(&self) -> usize {
+        self.channels.len() + self.patterns.len()
+    }
+
+    /// Bytes of output not yet in the kernel.
+    pub fn pending_output(&self) -> usize {
+        self.out.len() + self.in_flight
+    }
+}

@@ -1,0 +1,140 @@
+//! What a shard does now and then, `hz` times a second: expiry, idle clients, limits over time, rates.
+
+use kevy::keyspace::UnixMillis;
+
+use super::conn::{ConnId, Waiting};
+use super::{Shard, session};
+
+/// Where the periodic work left off.
+#[derive(Default)]
+pub struct State {
+    /// Active expiry: the database and the place in its table.
+    expire_db: usize,
+    expire_at: u32,
+    /// Whether DEBUG SET-ACTIVE-EXPIRE has turned the cycle off.
+    pub expire_off: bool,
+    /// Rates per second over the last samples.
+    pub commands: Rate,
+    pub net_input: Rate,
+    pub net_output: Rate,
+    sampled: u64,
+    swept: UnixMillis,
+}
+
+/// A counter's growth per second, averaged over sixteen samples a tenth of a second apart.
+#[derive(Default)]
+pub struct Rate {
+    samples: [u64; 16],
+    next: usize,
+    last: u64,
+}
+
+impl Rate {
+    fn sample(&mut self, total: u64, elapsed_micros: u64) {
+        let grown = total.saturating_sub(self.last);
+        self.samples[self.next] = grown.saturating_mul(1_000_000) / elapsed_micros.max(1);
+        self.next = (self.next + 1) % self.samples.len();
+        self.last = total;
+    }
+
+    pub fn per_second(&self) -> u64 {
+        self.samples.iter().sum::<u64>() / self.samples.len() as u64
+    }
+}
+
+/// Segments of the table visited by one cycle of active expiry; each has a few hundred keys, and those without
+/// expired keys are passed over by their earliest deadline.
+const EXPIRE_BUDGET: usize = 64;
+
+impl Shard {
+    pub(super) fn run_cron(&mut self) {
+        self.sample_rates();
+        if self.session.pause.ended(self.now.unix) {
+            self.resume_paused();
+        }
+        if !self.cron.expire_off && !self.session.pause.stops_expiry(self.now.unix) {
+            self.expire();
+        }
+        if self.now.unix >= self.cron.swept + 1000 {
+            self.cron.swept = self.now.unix;
+            self.sweep_clients();
+        }
+        session::latency::cron(self);
+    }
+
+    fn sample_rates(&mut self) {
+        let elapsed = self.now.mono.saturating_sub(self.cron.sampled);
+        if elapsed >= 100_000 {
+            self.cron.commands.sample(self.stats.commands_processed, elapsed);
+            self.cron.net_input.sample(self.stats.net_input_bytes, elapsed);
+            self.cron.net_output.sample(self.stats.net_output_bytes, elapsed);
+            self.cron.sampled = self.now.mono;
+        }
+    }
+
+    /// Active expiry: every database in turn. A database with expired keys left is gone on with in the next cycle.
+    fn expire(&mut self) {
+        for _ in 0..self.realm.keyspace.dbs.len() {
+            let db = self.cron.expire_db % self.realm.keyspace.dbs.len();
+            let mut at = self.cron.expire_at;
+            let has_volatile = self.realm.keyspace.dbs[db].volatile() > 0;
+            if has_volatile {
+                self.data(db).expire_cycle(&mut at, EXPIRE_BUDGET);
+                self.commit();
+                self.serve_blocked();
+            }
+            if has_volatile && at != 0 {
+                self.cron.expire_at = at;
+                return;
+            }
+            self.cron.expire_db = db + 1;
+            self.cron.expire_at = 0;
+        }
+    }
+
+    /// Once a second: `timeout`, soft output limits, buffers that have grown too large.
+    fn sweep_clients(&mut self) {
+        let timeout = u64::from(self.config.timeout) * 1000;
+        for at in 0..self.conns.len() {
+            let id = ConnId(at as u32);
+            let Some(conn) = self.conns[at].as_deref_mut() else { continue };
+            if conn.query.is_empty() && conn.query.capacity() > 32 * 1024 {
+                conn.query = Vec::new();
+            }
+            let idle = self.now.unix.saturating_sub(conn.last_interaction);
+            let exempt = conn.waiting == Waiting::Blocked || conn.subscribed() || conn.monitor;
+            if timeout > 0 && !exempt && idle > timeout {
+                crate::log!(Verbose, "Closing idle client");
+                self.close(id);
+                continue;
+            }
+            self.check_output_limit(id);
+        }
+    }
+
+    /// `client-output-buffer-limit`: closes a connection whose reader is too slow.
+    pub(super) fn check_output_limit(&mut self, id: ConnId) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        let class = if conn.subscribed() { 2 } else { 0 };
+        let limit = self.config.client_output_buffer_limit[class];
+        let pending = conn.pending_output() as u64;
+        let hard = limit.hard != 0 && pending >= limit.hard;
+        let mut soft = limit.soft != 0 && pending >= limit.soft;
+        if soft {
+            let since = *conn.soft_limit_since.get_or_insert(self.now.unix);
+            soft = self.now.unix - since > limit.soft_seconds * 1000;
+        } else {
+            conn.soft_limit_since = None;
+        }
+        if (hard || soft) && !conn.closing {
+            self.stats.output_buffer_limit_disconnections += 1;
+            let conn = self.conns[id.0 as usize].as_deref().expect("just seen");
+            crate::log!(
+                Warning,
+                "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
+                session::client::describe(self, conn)
+            );
+            self.close(id);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! What stands between a decoded command and its execution, in Redis's order: the precedence of errors is observable.
+//!
+//! One function, [`Shard::admit`], decides for every command of every connection whether it runs, is queued by MULTI,
+//! waits for the end of CLIENT PAUSE, or is refused; nothing else may refuse a command before it runs.
+
+use kevy::command::table::subcommand;
+use kevy::command::{Command, CommandError, CommandId, Flags, lookup};
+use kevy::resp::{Args, Limits, Protocol};
+
+use super::Shard;
+use super::conn::ConnId;
+
+/// Said to a connection from another machine when the server has no password.
+pub const PROTECTED_MODE: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
+    password is set for the default user. In this mode connections are only accepted from the loopback interface. If \
+    you want to connect from external computers to Redis you may adopt one of the following solutions: 1) Just disable \
+    protected mode sending the command 'CONFIG SET protected-mode no' from the loopback interface by connecting to \
+    Redis from the same host the server is running, however MAKE SURE Redis is not publicly accessible from internet \
+    if you do so. Use CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the \
+    protected mode by editing the Redis configuration file, and setting the protected mode option to 'no', and then \
+    restarting the server. 3) If you started the server manually just for testing, restart it with the \
+    '--protected-mode no' option. 4) Set up an authentication password for the default user. NOTE: You only need to \
+    do one of the above things in order for the server to start accepting connections from the outside.\r\n";
+
+/// Output shorter than this is within any limit that matters; spares the check on the hot path.
+pub const OUTPUT_CHECKED_FROM: usize = 16 * 1024;
+
+const NOAUTH: CommandError = CommandError::Text("NOAUTH Authentication required.");
+const OOM: CommandError = CommandError::Text("OOM command not allowed when used memory > 'maxmemory'.");
+const NO_MULTI: CommandError = CommandError::Text("ERR Command not allowed inside a transaction");
+
+/// What is to be done with a command that was not refused.
+pub enum Admitted {
+    Run(&'static Command),
+    /// Inside MULTI.
+    Queue(&'static Command),
+    /// Clients are paused: the command stays in the query buffer.
+    Postpone,
+}
+
+/// How large a request may be: less for clients that have not authenticated.
+pub fn decoder_limits(config: &crate::config::Config, authenticated: bool) -> Limits {
+    Limits { max_bulk_len: config.settings.proto_max_bulk_len, authenticated, ..Limits::default() }
+}
+
+impl Shard {
+    /// See the module documentation.
+    pub(super) fn admit(&mut self, id: ConnId, args: Args<'_>) -> Result<Admitted, CommandError> {
+        let command = match resolve(args) {
+            Ok(command) => command,
+            Err(error) => return self.refuse(id, None, error),
+        };
+        let conn = self.conns[id.0 as usize].as_deref().expect("the command came from it");
+        if command.flags.contains(Flags::PROTECTED) && !self.allows_protected(command, conn.peer.local) {
+            let (name, option) = if command.id == CommandId::Debug {
+                ("DEBUG", "enable-debug-command")
+            } else {
+                ("MODULE", "enable-module-command")
+            };
+            let text = format!(
+                "ERR {name} command not allowed. If the {option} option is set to \"local\", you can run it from a \
+                 local connection, otherwise you need to set this option in the configuration file, and then restart \
+                 the server."
+            );
+            return self.refuse(id, Some(command), CommandError::Owned(text.into_bytes()));
+        }
+        if !conn.authenticated && !command.flags.contains(Flags::NO_AUTH) {
+            return self.refuse(id, Some(command), NOAUTH);
+        }
+        let in_multi = conn.multi.is_some();
+        if in_multi && command.flags.contains(Flags::NO_MULTI) {
+            return self.refuse(id, Some(command), NO_MULTI);
+        }
+        if self.config.settings.maxmemory != 0 && !self.make_room() {
+            let refused = command.flags.contains(Flags::DENYOOM) || in_multi && !ends_transaction(command.id);
+            if refused {
+                return self.refuse(id, Some(command), OOM);
+            }
+        }
+        let conn = self.conns[id.0 as usize].as_deref().expect("the command came from it");
+        if conn.protocol == Protocol::Resp2 && conn.subscribed() && !allowed_while_subscribed(command.id) {
+            let text = format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
+                command.name
+            );
+            return self.refuse(id, Some(command), CommandError::Owned(text.into_bytes()));
+        }
+        if self.session.pause.holds(self.now.unix, command, conn.multi.as_ref()) {
+            return Ok(Admitted::Postpone);
+        }
+        if in_multi && !runs_inside_multi(command.id) { Ok(Admitted::Queue(command)) } else { Ok(Admitted::Run(command)) }
+    }
+
+    /// Refuses a command: a transaction being queued can only be discarded then, and a refused EXEC discards it.
+    fn refuse(
+        &mut self,
+        id: ConnId,
+        command: Option<&'static Command>,
+        error: CommandError,
+    ) -> Result<Admitted, CommandError> {
+        let conn = self.conns[id.0 as usize].as_deref_mut().expect("the command came from it");
+        if let Some(multi) = &mut conn.multi {
+            multi.refused = true;
+        }
+        let Some(command) = command else { return Err(error) };
+        self.stats.count_rejected(command);
+        if command.id == CommandId::Exec && self.conn(id).is_some_and(|conn| conn.multi.is_some()) {
+            self.discard_transaction(id);
+            let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
+            let reason = error.text();
+            text.extend_from_slice(reason.strip_prefix(b"ERR ").unwrap_or(&reason));
+            return Err(CommandError::Owned(text));
+        }
+        Err(error)
+    }
+
+    fn allows_protected(&self, command: &Command, local: bool) -> bool {
+        use crate::config::ProtectedAction;
+        let setting = if command.id == CommandId::Debug {
+            self.config.enable_debug_command
+        } else {
+            self.config.enable_module_command
+        };
+        match setting {
+            ProtectedAction::Yes => true,
+            ProtectedAction::Local => local,
+            ProtectedAction::No => false,
+        }
+    }
+
+    /// Evicts until memory is under `maxmemory`; false if that cannot be done.
+    fn make_room(&mut self) -> bool {
+        while (self.env.used_memory)() as u64 > self.config.settings.maxmemory {
+            let evicted = self.data(0).evict();
+            self.commit();
+            self.garbage.clear();
+            if !evicted {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// Finds the command and checks its arity.
+fn resolve(args: Args<'_>) -> Result<&'static Command, CommandError> {
+    let Some(mut command) = lookup(args.at(0)) else { return Err(unknown_command(args)) };
+    if command.subcommand_count > 0 && args.len() > 1 {
+        command = subcommand(command, args.at(1)).ok_or_else(|| unknown_subcommand(command, args.at(1)))?;
+    }
+    if !command.accepts_arity(args.len()) {
+        return Err(CommandError::Owned(
+            format!("ERR wrong number of arguments for '{}' command", command.name).into_bytes(),
+        ));
+    }
+    Ok(command)
+}
+
+fn unknown_command(args: Args<'_>) -> CommandError {
+    const SHOWN: usize = 128;
+    let mut text = b"ERR unknown command '".to_vec();
+    text.extend_from_slice(&args.at(0)[..args.at(0).len().min(SHOWN)]);
+    text.extend_from_slice(b"', with args beginning with: ");
+    let mut shown = 0;
+    for arg in args.iter().skip(1) {
+        if shown >= SHOWN {
+            break;
+        }
+        let arg = &arg[..arg.len().min(SHOWN - shown)];
+        text.push(b'\'');
+        text.extend_from_slice(arg);
+        text.extend_from_slice(b"' ");
+        shown += arg.len() + 3;
+    }
+    CommandError::Owned(text)
+}
+
+fn unknown_subcommand(command: &Command, name: &[u8]) -> CommandError {
+    let mut text = b"ERR unknown subcommand '".to_vec();
+    text.extend_from_slice(&name[..name.len().min(128)]);
+    text.extend_from_slice(format!("'. Try {} HELP.", command.name.to_ascii_uppercase()).as_bytes());
+    CommandError::Owned(text)
+}
+
+/// Commands that run at once inside MULTI.
+fn runs_inside_multi(id: CommandId) -> bool {
+    use CommandId::*;
+    matches!(id, Exec | Discard | Multi | Watch | Quit | Reset)
+}
+
+/// Commands that are let through inside MULTI when memory is full.
+fn ends_transaction(id: CommandId) -> bool {
+    use CommandId::*;
+    matches!(id, Exec | Discard | Multi | Quit | Reset)
+}
+
+fn allowed_while_subscribed(id: CommandId) -> bool {
+    use CommandId::*;
+    matches!(
+        id,
+        Ping | Subscribe | Unsubscribe | Psubscribe | Punsubscribe | Ssubscribe | Sunsubscribe | Quit | Reset
+    )
+}

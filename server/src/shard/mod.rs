@@ -1,0 +1,788 @@
+//! One shard of the server: a slice of the keyspace and the connections accepted on one thread.
+//!
+//! A [`Shard`] does no I/O and asks for no time. Its methods come in three kinds:
+//!
+//!   A. `handle_*`  something happened        (called by the reactor's loop)
+//!   B. `poll_*`    something is to be done   (drained by the loop)
+//!   C. getters     for INFO and tests
+//!
+//! Contract: after any A-call, drain all of B before waiting again. Errors of the outside world are inputs too
+//! (`handle_sent` gets an `io::Result`), randomness comes from the seed, and durations (SLOWLOG, INFO commandstats)
+//! from a clock that is passed in and that decides nothing else. So a run is repeatable from its inputs.
+//!
+//! A shard has two parts. What stays with the thread: connections, their queues, the configuration, statistics.
+//! What could move to another thread: the [`Realm`]. The path of a command: [`Shard::handle_recv`] decodes,
+//! [`gates`] may refuse, MULTI may queue, then either [`kevy::command::execute`] (data) or [`session`] (anything that needs a
+//! connection), and [`Shard::commit`] feeds everybody who follows changes.
+
+pub mod conn;
+mod cron;
+mod gates;
+pub mod pubsub;
+pub mod realm;
+pub mod session;
+pub mod stats;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+
+use kevy::command::{self, Call, Command, CommandError, Handler, TimeoutReply};
+use kevy::keyspace::{Access, Class, Data, Effects, Garbage, UnixMillis};
+use kevy::resp::{Args, Argv, Limits, Progress, Protocol, Reply, Span};
+
+use crate::config::Config;
+use conn::{ClientId, Conn, ConnId, Peer, Queued, ReplyMode, Waiting};
+use pubsub::Kind;
+use realm::{DbKey, Realm};
+use stats::Stats;
+
+/// Both clocks, sampled together once per turn of the loop.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    pub unix: UnixMillis,
+    /// Microseconds since some fixed point; never goes back.
+    pub mono: u64,
+}
+
+/// What a shard needs from outside, beside its inputs.
+#[derive(Clone)]
+pub struct Environment {
+    /// Microseconds, monotonic: measures how long commands take, decides nothing.
+    pub stopwatch: fn() -> u64,
+    /// Bytes allocated by this process, as `used_memory` reports them and `maxmemory` limits them.
+    pub used_memory: fn() -> usize,
+    /// Hex id of this process, 40 digits.
+    pub run_id: String,
+    pub pid: u32,
+    pub executable: String,
+}
+
+/// Output on its way to the kernel: owned by the reactor until given back to `handle_sent`.
+#[derive(Debug)]
+pub struct SendBuf {
+    pub bytes: Vec<u8>,
+    /// How much of it the kernel has.
+    pub sent: usize,
+}
+
+/// What the owner of the process is asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    Shutdown,
+}
+
+/// Commands decoded ahead of execution, so that their keys can be prefetched together.
+const BATCH: usize = 16;
+
+/// Send buffers kept for reuse, and the capacity above which one is not kept.
+const SPARE_BUFFERS: usize = 64;
+const SPARE_BUFFER_CAPACITY: usize = 64 * 1024;
+
+#[derive(Default)]
+struct Batch {
+    spans: Vec<Span>,
+    commands: Vec<Decoded>,
+}
+
+struct Decoded {
+    /// Where the command starts in the buffer, and how long it is there.
+    start: usize,
+    consumed: usize,
+    spans: std::ops::Range<usize>,
+}
+
+/// See the module documentation.
+pub struct Shard {
+    pub config: Config,
+    pub env: Environment,
+    pub now: Now,
+    pub started: Now,
+    pub conns: Vec<Option<Box<Conn>>>,
+    free: Vec<ConnId>,
+    pub by_client: BTreeMap<ClientId, ConnId>,
+    next_client: ClientId,
+    pub monitors: BTreeSet<ConnId>,
+    /// Connections with commands in their query buffer that may be executed now.
+    runnable: VecDeque<ConnId>,
+    send_queue: VecDeque<ConnId>,
+    close_queue: VecDeque<ConnId>,
+    spare: Vec<Vec<u8>>,
+    batch: Batch,
+    pub realm: Realm,
+    pub stats: Stats,
+    pub session: session::State,
+    garbage: Vec<Garbage>,
+    request: Option<Request>,
+    next_cron: u64,
+    /// Inside EXEC: no blocking, and effects that must not interleave wait for its end.
+    in_transaction: bool,
+    /// The command being executed must not be counted (it blocked and will be executed again).
+    blocked_now: bool,
+    cron: cron::State,
+}
+
+impl Shard {
+    pub fn new(config: Config, env: Environment, seed: u64, now: Now) -> Self {
+        let realm = Realm::new(config.settings.databases, seed);
+        Self {
+            realm,
+            env,
+            now,
+            started: now,
+            conns: Vec::new(),
+            free: Vec::new(),
+            by_client: BTreeMap::new(),
+            next_client: 1,
+            monitors: BTreeSet::new(),
+            runnable: VecDeque::new(),
+            send_queue: VecDeque::new(),
+            close_queue: VecDeque::new(),
+            spare: Vec::new(),
+            batch: Batch::default(),
+            stats: Stats::default(),
+            session: session::State::default(),
+            garbage: Vec::new(),
+            request: None,
+            next_cron: now.mono,
+            in_transaction: false,
+            blocked_now: false,
+            cron: cron::State::default(),
+            config,
+        }
+    }
+
+    // --- A: something happened --------------------------------------------------------------------------------
+
+    /// A connection was accepted. It may be refused, in which case the reason is sent and it is closed.
+    pub fn handle_accept(&mut self, now: Now, peer: Peer) -> ConnId {
+        self.now = now;
+        let id = self.free.pop().unwrap_or_else(|| {
+            self.conns.push(None);
+            ConnId(self.conns.len() as u32 - 1)
+        });
+        let client = self.next_client;
+        self.next_client += 1;
+        let refused = self.refusal(&peer);
+        let authenticated = self.config.requirepass.is_empty();
+        let mut conn = Box::new(Conn::new(id, client, peer, now.unix, authenticated));
+        conn.out = self.spare.pop().unwrap_or_default();
+        if let Some(text) = refused {
+            self.stats.rejected_connections += 1;
+            conn.out.extend_from_slice(text.as_bytes());
+            conn.close_after_reply = true;
+        } else {
+            self.stats.connections_received += 1;
+        }
+        self.conns[id.0 as usize] = Some(conn);
+        self.by_client.insert(client, id);
+        self.queue_send(id);
+        id
+    }
+
+    /// Why a connection is not let in: too many clients, or protected mode.
+    fn refusal(&self, peer: &Peer) -> Option<&'static str> {
+        if self.by_client.len() >= self.config.maxclients {
+            return Some("-ERR max number of clients reached\r\n");
+        }
+        (self.config.protected_mode && self.config.requirepass.is_empty() && !peer.local)
+            .then_some(gates::PROTECTED_MODE)
+    }
+
+    /// Bytes arrived. They are executed where they are; only what cannot be executed yet is copied.
+    pub fn handle_recv(&mut self, now: Now, id: ConnId, bytes: &[u8]) {
+        self.now = now;
+        self.stats.net_input_bytes += bytes.len() as u64;
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        conn.bytes_in += bytes.len() as u64;
+        conn.last_interaction = now.unix;
+        if conn.close_after_reply || conn.closing {
+            return;
+        }
+        if conn.query.is_empty() && conn.waiting == Waiting::No {
+            let consumed = self.run_pipeline(id, bytes);
+            let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+            conn.query.extend_from_slice(&bytes[consumed..]);
+        } else {
+            conn.query.extend_from_slice(bytes);
+            self.run_query(id);
+        }
+        self.check_query_limit(id);
+    }
+
+    /// The reactor is done with a buffer: it was sent whole, or the connection failed.
+    pub fn handle_sent(&mut self, now: Now, id: ConnId, buf: SendBuf, result: io::Result<()>) {
+        self.now = now;
+        let SendBuf { mut bytes, .. } = buf;
+        let size = bytes.len();
+        bytes.clear();
+        if bytes.capacity() <= SPARE_BUFFER_CAPACITY && self.spare.len() < SPARE_BUFFERS {
+            self.spare.push(bytes);
+        }
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        conn.in_flight = 0;
+        if result.is_err() {
+            self.close(id);
+            return;
+        }
+        self.stats.net_output_bytes += size as u64;
+        conn.bytes_out += size as u64;
+        conn.last_interaction = now.unix;
+        if !conn.out.is_empty() {
+            self.queue_send(id);
+        } else if conn.close_after_reply {
+            self.close(id);
+        }
+    }
+
+    /// The other side closed, or the connection failed, or `poll_close` was carried out: the reactor forgets it.
+    pub fn handle_closed(&mut self, now: Now, id: ConnId) {
+        self.now = now;
+        if self.conns[id.0 as usize].is_some() {
+            self.forget(id);
+            let conn = self.conns[id.0 as usize].take().expect("just seen");
+            self.by_client.remove(&conn.client);
+            self.free.push(id);
+        }
+    }
+
+    /// The deadline of `poll_timeout` passed (or any other moment): timeouts, expiry, statistics.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.now = now;
+        while let Some((id, reply)) = self.realm.waiters.pop_timed_out(now.unix) {
+            self.answer_timeout(id, reply);
+        }
+        if now.mono >= self.next_cron {
+            self.run_cron();
+            self.next_cron = now.mono + 1_000_000 / u64::from(self.config.hz.max(1));
+        }
+    }
+
+    /// Executes commands of connections that had to wait, a bounded amount; `poll_timeout` says if more is left.
+    pub fn handle_turn(&mut self, now: Now) {
+        self.now = now;
+        for _ in 0..self.runnable.len() {
+            if let Some(id) = self.runnable.pop_front() {
+                self.run_query(id);
+            }
+        }
+    }
+
+    // --- B: something is to be done ---------------------------------------------------------------------------
+
+    /// Output to send. The buffer must come back through `handle_sent`.
+    pub fn poll_send(&mut self) -> Option<(ConnId, SendBuf)> {
+        while let Some(id) = self.send_queue.pop_front() {
+            let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { continue };
+            conn.send_queued = false;
+            if conn.in_flight > 0 || conn.closing {
+                continue;
+            }
+            if conn.out.is_empty() {
+                if conn.close_after_reply {
+                    self.close(id);
+                }
+                continue;
+            }
+            let bytes = std::mem::replace(&mut conn.out, self.spare.pop().unwrap_or_default());
+            conn.in_flight = bytes.len();
+            return Some((id, SendBuf { bytes, sent: 0 }));
+        }
+        None
+    }
+
+    /// A connection to close; answer with `handle_closed`.
+    pub fn poll_close(&mut self) -> Option<ConnId> {
+        self.close_queue.pop_front()
+    }
+
+    /// Something large to free; where and when does not matter.
+    pub fn poll_garbage(&mut self) -> Option<Garbage> {
+        self.garbage.pop()
+    }
+
+    /// A request to the owner of the process.
+    pub fn poll_request(&mut self) -> Option<Request> {
+        self.request.take()
+    }
+
+    /// Microseconds of the monotonic clock when `handle_timeout` (or, if already past, `handle_turn`) is due.
+    pub fn poll_timeout(&self) -> u64 {
+        if !self.runnable.is_empty() {
+            return self.now.mono;
+        }
+        let waiter = self.realm.waiters.next_deadline().map_or(u64::MAX, |deadline| {
+            self.now.mono + deadline.saturating_sub(self.now.unix) * 1000
+        });
+        waiter.min(self.next_cron)
+    }
+
+    // --- Pipelines --------------------------------------------------------------------------------------------
+
+    /// Executes what the query buffer holds.
+    fn run_query(&mut self, id: ConnId) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        if conn.query.is_empty() || !conn.can_execute() {
+            return;
+        }
+        let mut query = std::mem::take(&mut conn.query);
+        let consumed = self.run_pipeline(id, &query);
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        query.drain(..consumed);
+        conn.query = query;
+    }
+
+    /// Decodes and executes commands from `bytes` until they run out or the connection cannot go on. Returns how
+    /// many bytes are done with.
+    fn run_pipeline(&mut self, id: ConnId, bytes: &[u8]) -> usize {
+        let mut batch = std::mem::take(&mut self.batch);
+        let mut done = 0;
+        loop {
+            let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { break };
+            if !conn.can_execute() || done == bytes.len() {
+                break;
+            }
+            let limits = gates::decoder_limits(&self.config, conn.authenticated);
+            let depth = if conn.authenticated { BATCH } else { 1 };
+            batch.spans.clear();
+            batch.commands.clear();
+            let mut at = done;
+            let mut failure = None;
+            while batch.commands.len() < depth && at < bytes.len() {
+                let first = batch.spans.len();
+                match conn.decoder.decode(&bytes[at..], &limits, &mut batch.spans) {
+                    Ok(Progress::Complete { consumed }) => {
+                        let spans = first..batch.spans.len();
+                        batch.commands.push(Decoded { start: at, consumed, spans });
+                        at += consumed;
+                        if conn.decoder.inline_pending() {
+                            break;
+                        }
+                    }
+                    Ok(Progress::Incomplete) => break,
+                    Err(error) => {
+                        failure = Some(error);
+                        break;
+                    }
+                }
+            }
+            if batch.commands.is_empty() && failure.is_none() {
+                break;
+            }
+            if batch.commands.len() > 1 {
+                self.prefetch(id, bytes, &batch);
+            }
+            let mut all = true;
+            for decoded in &batch.commands {
+                done = decoded.start + decoded.consumed;
+                let spans = &batch.spans[decoded.spans.clone()];
+                if spans.is_empty() {
+                    continue;
+                }
+                let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { break };
+                if conn.decoder.inline_pending() {
+                    let scratch = conn.decoder.take_inline();
+                    self.process(id, Args::new(&scratch, spans));
+                } else {
+                    self.process(id, Args::new(&bytes[decoded.start..], spans));
+                }
+                match self.conns[id.0 as usize].as_deref() {
+                    Some(conn) if conn.waiting == Waiting::Paused => {
+                        done = decoded.start;
+                        all = false;
+                        break;
+                    }
+                    Some(conn) if conn.can_execute() => {}
+                    _ => {
+                        all = false;
+                        break;
+                    }
+                }
+            }
+            if all && let Some(error) = failure {
+                self.protocol_error(id, &error.to_string());
+                done = bytes.len();
+                break;
+            }
+        }
+        batch.spans.clear();
+        batch.commands.clear();
+        self.batch = batch;
+        done
+    }
+
+    /// Asks for the cache lines of the first keys of decoded commands, in two passes: the bucket, then the entry.
+    fn prefetch(&self, id: ConnId, bytes: &[u8], batch: &Batch) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref() else { return };
+        let table = &self.realm.keyspace.dbs[conn.db].table;
+        let mut hashes = [0u64; BATCH];
+        let mut count = 0;
+        for decoded in &batch.commands {
+            let spans = &batch.spans[decoded.spans.clone()];
+            if let Some(span) = spans.get(1) {
+                let hash = table.hash(span.of(&bytes[decoded.start..]));
+                table.prefetch(hash);
+                hashes[count] = hash;
+                count += 1;
+            }
+        }
+        for &hash in &hashes[..count] {
+            table.prefetch_entry(hash);
+        }
+    }
+
+    fn protocol_error(&mut self, id: ConnId, text: &str) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        Reply::new(&mut conn.out, conn.protocol).error(format!("ERR {text}"));
+        conn.close_after_reply = true;
+        conn.query = Vec::new();
+        self.stats.count_error(b"ERR");
+        self.queue_send(id);
+    }
+
+    fn check_query_limit(&mut self, id: ConnId) {
+        let limit = self.config.client_query_buffer_limit;
+        if let Some(conn) = self.conns[id.0 as usize].as_deref()
+            && conn.query.len() as u64 > limit
+        {
+            self.stats.query_buffer_limit_disconnections += 1;
+            crate::log!(
+                Warning,
+                "Closing client that reached max query buffer length: {}",
+                session::client::describe(self, conn)
+            );
+            self.close(id);
+        }
+    }
+
+    // --- One command ------------------------------------------------------------------------------------------
+
+    /// A command arrived on a connection: gates, MULTI queue, execution, effects, clients it unblocks.
+    fn process(&mut self, id: ConnId, args: Args<'_>) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        let mut out = std::mem::take(&mut conn.out);
+        let start = out.len();
+        conn.commands += 1;
+        if conn.reply_mode == ReplyMode::SkipNext {
+            conn.reply_mode = ReplyMode::Skip;
+        }
+        self.stats.commands_processed += 1;
+        match self.admit(id, args) {
+            Ok(gates::Admitted::Run(command)) => {
+                let _ = self.call(id, command, args, &mut out);
+            }
+            Ok(gates::Admitted::Queue(command)) => {
+                let conn = self.conns[id.0 as usize].as_deref_mut().expect("nothing has closed it");
+                let argv = Argv::from(args);
+                let multi = conn.multi.as_mut().expect("commands are queued inside MULTI only");
+                multi.memory += argv.memory();
+                multi.queue.push(Queued { command, argv });
+                Reply::new(&mut out, conn.protocol).simple("QUEUED");
+            }
+            Ok(gates::Admitted::Postpone) => {
+                let conn = self.conns[id.0 as usize].as_deref_mut().expect("nothing has closed it");
+                conn.waiting = Waiting::Paused;
+                conn.commands -= 1;
+                self.stats.commands_processed -= 1;
+            }
+            Err(error) => {
+                let conn = self.conns[id.0 as usize].as_deref().expect("nothing has closed it");
+                let text = error.text();
+                self.stats.count_error(CommandError::code(&text));
+                Reply::new(&mut out, conn.protocol).error(&*text);
+            }
+        }
+        if let Some(conn) = self.conns[id.0 as usize].as_deref_mut() {
+            match conn.reply_mode {
+                ReplyMode::On => {}
+                ReplyMode::Off | ReplyMode::SkipNext => out.truncate(start),
+                ReplyMode::Skip => {
+                    out.truncate(start);
+                    conn.reply_mode = ReplyMode::On;
+                }
+            }
+            // Messages that the command published to its own connection come after its reply.
+            let pushed = std::mem::replace(&mut conn.out, out);
+            conn.out.extend_from_slice(&pushed);
+            if !conn.out.is_empty() || conn.close_after_reply {
+                self.queue_send(id);
+            }
+        }
+        self.serve_blocked();
+    }
+
+    /// Executes a command that passed the gates and writes its reply to `out`; feeds its effects to everybody who
+    /// follows changes. Also what EXEC calls for each queued command.
+    pub(crate) fn call(
+        &mut self,
+        id: ConnId,
+        command: &'static Command,
+        args: Args<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CommandError> {
+        let before = (self.env.stopwatch)();
+        let outcome = match command.handler {
+            Handler::Data(_) => self.call_data(id, command, args, out),
+            Handler::Session => session::run(self, id, command, args, out),
+        };
+        self.commit();
+        if std::mem::take(&mut self.blocked_now) {
+            return outcome;
+        }
+        let micros = (self.env.stopwatch)().saturating_sub(before);
+        self.stats.count_call(command, micros, outcome.is_err());
+        if let Err(error) = &outcome {
+            self.stats.count_error(CommandError::code(&error.text()));
+        }
+        if let Some(conn) = self.conns[id.0 as usize].as_deref_mut() {
+            conn.last_command = Some(command.id);
+        }
+        if micros as i64 >= self.config.slowlog_log_slower_than || !self.monitors.is_empty() {
+            self.after_call(id, command, args, micros);
+        }
+        outcome
+    }
+
+    fn call_data(
+        &mut self,
+        id: ConnId,
+        command: &'static Command,
+        args: Args<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CommandError> {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return Ok(()) };
+        let realm = &mut self.realm;
+        realm.set_interest();
+        let mut call = Call {
+            command,
+            args,
+            data: Data {
+                keyspace: &mut realm.keyspace,
+                settings: &self.config.settings,
+                effects: &mut realm.effects,
+                db: conn.db,
+                now: self.now.unix,
+                access: Access { no_touch: conn.no_touch },
+            },
+            reply: Reply::new(out, conn.protocol),
+            may_block: !self.in_transaction,
+            block: None,
+        };
+        let outcome = command::execute(&mut call);
+        if let Some(block) = call.block {
+            conn.waiting = Waiting::Blocked;
+            self.blocked_now = true;
+            realm.waiters.add(id, command, Argv::from(args), conn.db, block);
+        }
+        outcome
+    }
+
+    /// The commit: takes what a command did and feeds everybody who follows changes.
+    pub(crate) fn commit(&mut self) {
+        if self.realm.effects.is_empty() {
+            return;
+        }
+        self.realm.bump_versions();
+        self.realm.collect_ready();
+        let mut effects = std::mem::take(&mut self.realm.effects);
+        self.publish_events(&effects);
+        self.garbage.append(&mut effects.garbage);
+        effects.clear();
+        self.realm.effects = effects;
+    }
+
+    /// Publishes keyspace events to their subscribers.
+    fn publish_events(&mut self, effects: &Effects) {
+        if effects.events.is_empty() || self.realm.subscriptions.is_empty() {
+            return;
+        }
+        let flags = self.config.settings.notify_keyspace_events;
+        for event in &effects.events {
+            let key = effects.key(event.key);
+            if flags & Class::KEYSPACE != 0 {
+                let mut channel = format!("__keyspace@{}__:", event.key.db).into_bytes();
+                channel.extend_from_slice(key);
+                self.publish(&channel, event.name.as_bytes());
+            }
+            if flags & Class::KEYEVENT != 0 {
+                let channel = format!("__keyevent@{}__:{}", event.key.db, event.name);
+                self.publish(channel.as_bytes(), key);
+            }
+        }
+    }
+
+    /// Delivers a message to the subscribers of a channel and of patterns that match it; returns how many got it.
+    pub(crate) fn publish(&mut self, channel: &[u8], message: &[u8]) -> usize {
+        let mut receivers = 0;
+        let direct: Vec<ConnId> = self.realm.subscriptions.subscribers(Kind::Channel, channel).collect();
+        for id in direct {
+            self.push(id, &[b"message", channel, message]);
+            receivers += 1;
+        }
+        let matching: Vec<(Vec<u8>, ConnId)> =
+            self.realm.subscriptions.matching(channel).map(|(pattern, id)| (pattern.to_vec(), id)).collect();
+        for (pattern, id) in matching {
+            self.push(id, &[b"pmessage", &pattern, channel, message]);
+            receivers += 1;
+        }
+        receivers
+    }
+
+    /// Sends an out-of-band message: a push in RESP3, an array in RESP2.
+    pub(crate) fn push(&mut self, id: ConnId, parts: &[&[u8]]) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        if conn.closing {
+            return;
+        }
+        let mut reply = Reply::new(&mut conn.out, conn.protocol);
+        reply.push(parts.len());
+        for part in parts {
+            reply.bulk(part);
+        }
+        self.queue_send(id);
+    }
+
+    // --- Blocked clients --------------------------------------------------------------------------------------
+
+    /// Offers keys that became ready to the clients that wait for them, until nothing new becomes ready: keys in the
+    /// order in which they became ready, clients of a key in the order in which they came. A client that is offered
+    /// a key executes its command again, through the same door.
+    fn serve_blocked(&mut self) {
+        while let Some(key) = self.realm.ready.pop_front() {
+            for id in self.realm.waiters.queue(&key) {
+                self.offer(&key, id);
+            }
+        }
+    }
+
+    fn offer(&mut self, key: &DbKey, id: ConnId) {
+        let Some(waiter) = self.realm.waiters.get(id) else { return };
+        let entry = self.realm.keyspace.dbs[key.db as usize].table.find(&key.key);
+        if !entry.is_some_and(|entry| waiter.block.kind.matches(entry)) {
+            return;
+        }
+        let Some(waiter) = self.realm.waiters.remove(id) else { return };
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        conn.waiting = Waiting::No;
+        let mut out = std::mem::take(&mut conn.out);
+        let _ = self.call(id, waiter.command, waiter.argv.as_args(), &mut out);
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        let pushed = std::mem::replace(&mut conn.out, out);
+        conn.out.extend_from_slice(&pushed);
+        if conn.waiting == Waiting::Blocked {
+            self.realm.waiters.set_deadline(id, waiter.block.deadline);
+            return;
+        }
+        self.resume(id);
+    }
+
+    fn answer_timeout(&mut self, id: ConnId, reply: TimeoutReply) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        reply.write(&mut Reply::new(&mut conn.out, conn.protocol));
+        conn.waiting = Waiting::No;
+        self.resume(id);
+    }
+
+    /// Unblocks a client with an answer of somebody else's making (CLIENT UNBLOCK). False if it is not blocked.
+    pub(crate) fn unblock(&mut self, id: ConnId, error: Option<&str>) -> bool {
+        let Some(waiter) = self.realm.waiters.remove(id) else { return false };
+        match error {
+            None => self.answer_timeout(id, waiter.block.on_timeout),
+            Some(text) => {
+                let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return false };
+                Reply::new(&mut conn.out, conn.protocol).error(text);
+                conn.waiting = Waiting::No;
+                self.stats.count_error(CommandError::code(text.as_bytes()));
+                self.resume(id);
+            }
+        }
+        true
+    }
+
+    /// A connection that waited may go on with what it has sent meanwhile.
+    pub(crate) fn resume(&mut self, id: ConnId) {
+        self.queue_send(id);
+        if let Some(conn) = self.conns[id.0 as usize].as_deref()
+            && !conn.query.is_empty()
+        {
+            self.runnable.push_back(id);
+        }
+    }
+
+    /// CLIENT UNPAUSE, or the end of the pause.
+    pub(crate) fn resume_paused(&mut self) {
+        for at in 0..self.conns.len() {
+            let id = ConnId(at as u32);
+            if let Some(conn) = self.conns[at].as_deref_mut()
+                && conn.waiting == Waiting::Paused
+            {
+                conn.waiting = Waiting::No;
+                self.resume(id);
+            }
+        }
+    }
+
+    // --- Output and closing -----------------------------------------------------------------------------------
+
+    fn queue_send(&mut self, id: ConnId) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        if !conn.send_queued && conn.in_flight == 0 {
+            conn.send_queued = true;
+            self.send_queue.push_back(id);
+        }
+        if conn.out.len() > gates::OUTPUT_CHECKED_FROM {
+            self.check_output_limit(id);
+        }
+    }
+
+    /// Closes a connection without waiting for its output.
+    pub(crate) fn close(&mut self, id: ConnId) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        if !conn.closing {
+            conn.closing = true;
+            self.close_queue.push_back(id);
+            self.forget(id);
+        }
+    }
+
+    /// Takes a connection out of everything that refers to it.
+    fn forget(&mut self, id: ConnId) {
+        self.realm.waiters.remove(id);
+        self.monitors.remove(&id);
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        for watch in conn.watching.drain(..) {
+            self.realm.versions.unwatch(watch.db, &watch.key);
+        }
+        for (kind, names) in [
+            (Kind::Channel, std::mem::take(&mut conn.channels)),
+            (Kind::Pattern, std::mem::take(&mut conn.patterns)),
+            (Kind::Shard, std::mem::take(&mut conn.shard_channels)),
+        ] {
+            for name in names {
+                self.realm.subscriptions.remove(kind, &name, id);
+            }
+        }
+    }
+
+    // --- C: getters -------------------------------------------------------------------------------------------
+
+    pub fn conn(&self, id: ConnId) -> Option<&Conn> {
+        self.conns.get(id.0 as usize)?.as_deref()
+    }
+
+    pub fn conn_mut(&mut self, id: ConnId) -> Option<&mut Conn> {
+        self.conns.get_mut(id.0 as usize)?.as_deref_mut()
+    }
+
+    /// A view of the data outside of any command (cron, DEBUG, eviction). What it changes must be committed.
+    pub(crate) fn data(&mut self, db: usize) -> Data<'_> {
+        self.realm.set_interest();
+        Data {
+            keyspace: &mut self.realm.keyspace,
+            settings: &self.config.settings,
+            effects: &mut self.realm.effects,
+            db,
+            now: self.now.unix,
+            access: Access::default(),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Commands that need more than data: the connection, other connections, the configuration, the process.
+//!
+//! [`handler`] names the function for each such row of the command table; a test checks that none is forgotten.
+//! Handlers take a [`Session`] and, like data handlers, check everything before they change anything and return their
+//! errors instead of writing them.
+
+pub mod client;
+mod connection;
+pub mod latency;
+mod multi;
+mod pubsub;
+
+use kevy::command::{Command, CommandError, CommandId, Flags};
+use kevy::keyspace::UnixMillis;
+use kevy::resp::{Args, Reply};
+
+use super::Shard;
+use super::conn::{Conn, ConnId, Multi};
+
+/// State of the shard that only session commands use.
+#[derive(Default)]
+pub struct State {
+    pub pause: Pause,
+    pub latency: latency::State,
+}
+
+/// CLIENT PAUSE.
+#[derive(Default)]
+pub struct Pause {
+    /// Nothing is paused at or after this.
+    until: UnixMillis,
+    /// Everything waits, not only what could write.
+    all: bool,
+    on: bool,
+}
+
+impl Pause {
+    /// Pauses; a pause that is already on never gets shorter or laxer.
+    pub fn start(&mut self, now: UnixMillis, until: UnixMillis, all: bool) {
+        if self.on && now < self.until {
+            self.until = self.until.max(until);
+            self.all |= all;
+        } else {
+            (self.on, self.until, self.all) = (true, until, all);
+        }
+    }
+
+    pub fn stop(&mut self) {
+        self.on = false;
+    }
+
+    /// Whether a command has to wait.
+    pub fn holds(&self, now: UnixMillis, command: &Command, multi: Option<&Multi>) -> bool {
+        if !self.on || now >= self.until {
+            return false;
+        }
+        let writes = |command: &Command| command.is_write() || command.flags.contains(Flags::MAY_REPLICATE);
+        let in_exec = command.id == CommandId::Exec
+            && multi.is_some_and(|multi| multi.queue.iter().any(|queued| writes(queued.command)));
+        self.all || writes(command) || in_exec
+    }
+
+    /// Keys do not expire while writes are paused: a pause must not change the data.
+    pub fn stops_expiry(&self, now: UnixMillis) -> bool {
+        self.on && now < self.until
+    }
+
+    /// Turns the pause off when its time is up; true once.
+    pub fn ended(&mut self, now: UnixMillis) -> bool {
+        self.on && now >= self.until && {
+            self.on = false;
+            true
+        }
+    }
+}
+
+/// One session command being executed.
+pub struct Session<'a> {
+    pub shard: &'a mut Shard,
+    pub id: ConnId,
+    pub command: &'static Command,
+    pub args: Args<'a>,
+    pub reply: Reply<'a>,
+}
+
+pub type Outcome = Result<(), CommandError>;
+pub type Handler = for<'a> fn(&mut Session<'a>) -> Outcome;
+
+impl<'a> Session<'a> {
+    pub fn conn(&self) -> &Conn {
+        self.shard.conn(self.id).expect("a command is executed for a connection that exists")
+    }
+
+    pub fn conn_mut(&mut self) -> &mut Conn {
+        self.shard.conn_mut(self.id).expect("a command is executed for a connection that exists")
+    }
+
+    pub fn arg(&self, index: usize) -> &'a [u8] {
+        self.args.at(index)
+    }
+
+    pub fn int(&self, index: usize) -> Result<i64, CommandError> {
+        kevy::number::parse_i64(self.arg(index)).ok_or(CommandError::NotInteger)
+    }
+
+    /// Whether the argument at `index` exists and is this word, in any case.
+    pub fn is(&self, index: usize, word: &str) -> bool {
+        index < self.args.len() && self.arg(index).eq_ignore_ascii_case(word.as_bytes())
+    }
+
+    pub fn now(&self) -> UnixMillis {
+        self.shard.now.unix
+    }
+
+    /// A container's HELP: lines as Redis frames them.
+    pub fn help(&mut self, lines: &[&str]) {
+        let name = self.command.name.split('|').next().unwrap_or_default().to_ascii_uppercase();
+        self.reply.array(lines.len() + 3);
+        self.reply.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
+        for line in lines {
+            self.reply.simple(line);
+        }
+        self.reply.simple("HELP");
+        self.reply.simple("    Print this help.");
+    }
+}
+
+/// Runs a session command. What it did to the data is committed by the caller.
+pub(super) fn run(
+    shard: &mut Shard,
+    id: ConnId,
+    command: &'static Command,
+    args: Args<'_>,
+    out: &mut Vec<u8>,
+) -> Outcome {
+    let Some(conn) = shard.conn(id) else { return Ok(()) };
+    let protocol = conn.protocol;
+    let reply = Reply::new(out, protocol);
+    let mut session = Session { shard, id, command, args, reply };
+    let handler = handler(command.id).unwrap_or(not_here);
+    let start = session.reply.mark();
+    let outcome = handler(&mut session);
+    if let Err(error) = &outcome {
+        session.reply.truncate(start);
+        session.reply.error(&error.text());
+    }
+    outcome
+}
+
+fn not_here(_: &mut Session<'_>) -> Outcome {
+    Err(CommandError::Text("ERR this command is not available"))
+}
+
+/// The function behind each row of the table that the session runs.
+pub fn handler(id: CommandId) -> Option<Handler> {
+    use CommandId::*;
+    Some(match id {
+        Ping => connection::ping,
+        Echo => connection::echo,
+        Select => connection::select,
+        Auth => connection::auth,
+        Hello => connection::hello,
+        Quit => connection::quit,
+        Reset => connection::reset,
+        Multi => multi::multi,
+        Exec => multi::exec,
+        Discard => multi::discard,
+        Watch => multi::watch,
+        Unwatch => multi::unwatch,
+        Subscribe => pubsub::subscribe,
+        Unsubscribe => pubsub::unsubscribe,
+        Psubscribe => pubsub::psubscribe,
+        Punsubscribe => pubsub::punsubscribe,
+        Ssubscribe => pubsub::ssubscribe,
+        Sunsubscribe => pubsub::sunsubscribe,
+        Publish => pubsub::publish,
+        Spublish => pubsub::spublish,
+        PubsubChannels => pubsub::channels,
+        PubsubNumsub => pubsub::numsub,
+        PubsubNumpat => pubsub::numpat,
+        PubsubShardchannels => pubsub::shardchannels,
+        PubsubShardnumsub => pubsub::shardnumsub,
+        PubsubHelp => pubsub::help,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_session_row_of_the_table_has_a_handler_and_no_data_row_has_one() {
+        for command in kevy::command::table::TABLE {
+            let expected = matches!(command.handler, kevy::command::Handler::Session);
+            // A bare container is refused by its arity before it would run.
+            let expected = expected && !(command.subcommand_count > 0 && command.arity < -1);
+            assert_eq!(handler(command.id).is_some(), expected, "{}", command.name);
+        }
+    }
+}

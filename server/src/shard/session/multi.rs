@@ -1,0 +1,110 @@
+//! MULTI EXEC DISCARD WATCH UNWATCH.
+//!
+//! WATCH is exact: the box keeps a version for each watched key, every modification (expiry and eviction included)
+//! moves it on, and EXEC compares. A key that expires between WATCH and EXEC is found expired at EXEC.
+
+use kevy::command::CommandError;
+
+use super::{Outcome, Session};
+use crate::shard::Shard;
+use crate::shard::conn::{ConnId, Multi, Watch};
+
+const EXECABORT: CommandError =
+    CommandError::Text("EXECABORT Transaction discarded because of previous errors.");
+
+pub fn multi(s: &mut Session<'_>) -> Outcome {
+    if s.conn().multi.is_some() {
+        return Err(CommandError::Text("ERR MULTI calls can not be nested"));
+    }
+    s.conn_mut().multi = Some(Multi::default());
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn discard(s: &mut Session<'_>) -> Outcome {
+    if s.conn().multi.is_none() {
+        return Err(CommandError::Text("ERR DISCARD without MULTI"));
+    }
+    s.shard.discard_transaction(s.id);
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn exec(s: &mut Session<'_>) -> Outcome {
+    let id = s.id;
+    let Some(multi) = s.conn_mut().multi.take() else {
+        return Err(CommandError::Text("ERR EXEC without MULTI"));
+    };
+    let changed = s.shard.watched_key_changed(id);
+    s.shard.unwatch_all(id);
+    if multi.refused {
+        return Err(EXECABORT);
+    }
+    if changed {
+        s.reply.null_array();
+        return Ok(());
+    }
+    s.reply.array(multi.queue.len());
+    let (shard, out) = (&mut *s.shard, s.reply.out());
+    shard.in_transaction = true;
+    for queued in &multi.queue {
+        // The reply of a command that failed is an element like any other.
+        let _ = shard.call(id, queued.command, queued.argv.as_args(), out);
+    }
+    shard.in_transaction = false;
+    Ok(())
+}
+
+pub fn watch(s: &mut Session<'_>) -> Outcome {
+    if s.conn().multi.is_some() {
+        return Err(CommandError::Text("ERR WATCH inside MULTI is not allowed"));
+    }
+    let db = s.conn().db;
+    for key in s.args.iter().skip(1) {
+        let known = s.conn().watching.iter().any(|watch| watch.db == db as u32 && *watch.key == *key);
+        if known {
+            continue;
+        }
+        // An expired key counts as missing from here on, so it must not be there to expire later.
+        s.shard.data(db).exists(key);
+        s.shard.commit();
+        let version = s.shard.realm.versions.watch(db as u32, key);
+        s.conn_mut().watching.push(Watch { db: db as u32, key: key.into(), version });
+    }
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn unwatch(s: &mut Session<'_>) -> Outcome {
+    s.shard.unwatch_all(s.id);
+    s.reply.ok();
+    Ok(())
+}
+
+impl Shard {
+    /// Ends an open transaction without executing it, and the watching with it.
+    pub(crate) fn discard_transaction(&mut self, id: ConnId) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.multi = None;
+        }
+        self.unwatch_all(id);
+    }
+
+    fn unwatch_all(&mut self, id: ConnId) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        for watch in std::mem::take(&mut conn.watching) {
+            self.realm.versions.unwatch(watch.db, &watch.key);
+        }
+    }
+
+    /// Whether a key that the connection watches was modified, or expires now.
+    fn watched_key_changed(&mut self, id: ConnId) -> bool {
+        let Some(conn) = self.conn(id) else { return false };
+        let watching = conn.watching.clone();
+        watching.iter().any(|watch| {
+            self.data(watch.db as usize).exists(&watch.key);
+            self.commit();
+            self.realm.versions.version(watch.db, &watch.key) != watch.version
+        })
+    }
+}

@@ -1,0 +1,177 @@
+//! SUBSCRIBE and its kin, PUBLISH, PUBSUB.
+
+use super::{Outcome, Session};
+use crate::shard::Shard;
+use crate::shard::conn::{Conn, ConnId};
+use crate::shard::pubsub::Kind;
+
+fn names(conn: &mut Conn, kind: Kind) -> &mut std::collections::BTreeSet<Vec<u8>> {
+    match kind {
+        Kind::Channel => &mut conn.channels,
+        Kind::Pattern => &mut conn.patterns,
+        Kind::Shard => &mut conn.shard_channels,
+    }
+}
+
+/// The count in subscribe and unsubscribe messages.
+fn count(conn: &Conn, kind: Kind) -> i64 {
+    (if kind == Kind::Shard { conn.shard_channels.len() } else { conn.subscriptions() }) as i64
+}
+
+fn add(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
+    let id = s.id;
+    for name in s.args.iter().skip(1) {
+        if names(s.conn_mut(), kind).insert(name.to_vec()) {
+            s.shard.realm.subscriptions.add(kind, name, id);
+        }
+        let count = count(s.conn(), kind);
+        s.reply.push(3);
+        s.reply.bulk(word.as_bytes());
+        s.reply.bulk(name);
+        s.reply.int(count);
+    }
+    Ok(())
+}
+
+fn remove(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
+    let id = s.id;
+    let given: Vec<Vec<u8>> = if s.args.len() > 1 {
+        s.args.iter().skip(1).map(<[u8]>::to_vec).collect()
+    } else {
+        names(s.conn_mut(), kind).iter().cloned().collect()
+    };
+    if given.is_empty() {
+        let count = count(s.conn(), kind);
+        s.reply.push(3);
+        s.reply.bulk(word.as_bytes());
+        s.reply.null();
+        s.reply.int(count);
+    }
+    for name in given {
+        if names(s.conn_mut(), kind).remove(&name) {
+            s.shard.realm.subscriptions.remove(kind, &name, id);
+        }
+        let count = count(s.conn(), kind);
+        s.reply.push(3);
+        s.reply.bulk(word.as_bytes());
+        s.reply.bulk(&name);
+        s.reply.int(count);
+    }
+    Ok(())
+}
+
+pub fn subscribe(s: &mut Session<'_>) -> Outcome {
+    add(s, Kind::Channel, "subscribe")
+}
+
+pub fn unsubscribe(s: &mut Session<'_>) -> Outcome {
+    remove(s, Kind::Channel, "unsubscribe")
+}
+
+pub fn psubscribe(s: &mut Session<'_>) -> Outcome {
+    add(s, Kind::Pattern, "psubscribe")
+}
+
+pub fn punsubscribe(s: &mut Session<'_>) -> Outcome {
+    remove(s, Kind::Pattern, "punsubscribe")
+}
+
+pub fn ssubscribe(s: &mut Session<'_>) -> Outcome {
+    add(s, Kind::Shard, "ssubscribe")
+}
+
+pub fn sunsubscribe(s: &mut Session<'_>) -> Outcome {
+    remove(s, Kind::Shard, "sunsubscribe")
+}
+
+pub fn publish(s: &mut Session<'_>) -> Outcome {
+    let receivers = s.shard.publish(s.args.at(1), s.args.at(2));
+    s.reply.int(receivers as i64);
+    Ok(())
+}
+
+pub fn spublish(s: &mut Session<'_>) -> Outcome {
+    let receivers = s.shard.publish_to_shard_channel(s.args.at(1), s.args.at(2));
+    s.reply.int(receivers as i64);
+    Ok(())
+}
+
+fn list(s: &mut Session<'_>, kind: Kind) -> Outcome {
+    let pattern = s.args.get(2);
+    let names: Vec<Vec<u8>> = s.shard.realm.subscriptions.names(kind, pattern).map(<[u8]>::to_vec).collect();
+    s.reply.array(names.len());
+    for name in names {
+        s.reply.bulk(&name);
+    }
+    Ok(())
+}
+
+fn counts(s: &mut Session<'_>, kind: Kind) -> Outcome {
+    s.reply.array((s.args.len() - 2) * 2);
+    for name in s.args.iter().skip(2) {
+        let count = s.shard.realm.subscriptions.subscribers(kind, name).count();
+        s.reply.bulk(name);
+        s.reply.int(count as i64);
+    }
+    Ok(())
+}
+
+pub fn channels(s: &mut Session<'_>) -> Outcome {
+    list(s, Kind::Channel)
+}
+
+pub fn shardchannels(s: &mut Session<'_>) -> Outcome {
+    list(s, Kind::Shard)
+}
+
+pub fn numsub(s: &mut Session<'_>) -> Outcome {
+    counts(s, Kind::Channel)
+}
+
+pub fn shardnumsub(s: &mut Session<'_>) -> Outcome {
+    counts(s, Kind::Shard)
+}
+
+pub fn numpat(s: &mut Session<'_>) -> Outcome {
+    let count = s.shard.realm.subscriptions.count(Kind::Pattern);
+    s.reply.int(count as i64);
+    Ok(())
+}
+
+pub fn help(s: &mut Session<'_>) -> Outcome {
+    s.help(&[
+        "CHANNELS [<pattern>]",
+        "    Return the currently active channels matching a <pattern> (default: '*').",
+        "NUMPAT",
+        "    Return number of subscriptions to patterns.",
+        "NUMSUB [<channel> ...]",
+        "    Return the number of subscribers for the specified channels, excluding",
+        "    pattern subscriptions(default: no channels).",
+        "SHARDCHANNELS [<pattern>]",
+        "    Return the currently active shard level channels matching a <pattern> (default: '*').",
+        "SHARDNUMSUB [<shardchannel> ...]",
+        "    Return the number of subscribers for the specified shard level channel(s)",
+    ]);
+    Ok(())
+}
+
+impl Shard {
+    fn publish_to_shard_channel(&mut self, channel: &[u8], message: &[u8]) -> usize {
+        let subscribers: Vec<ConnId> =
+            self.realm.subscriptions.subscribers(Kind::Shard, channel).collect();
+        for &id in &subscribers {
+            self.push(id, &[b"smessage", channel, message]);
+        }
+        subscribers.len()
+    }
+
+    /// Ends all subscriptions of a connection without a message.
+    pub(crate) fn unsubscribe_all(&mut self, id: ConnId) {
+        for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
+            let Some(conn) = self.conn_mut(id) else { return };
+            for name in std::mem::take(names(conn, kind)) {
+                self.realm.subscriptions.remove(kind, &name, id);
+            }
+        }
+    }
+}
