@@ -9,6 +9,8 @@
 //! configuration); the server runs those.
 
 mod error;
+pub mod getkeys;
+mod introspect;
 mod parse;
 pub mod spec;
 pub mod syntax;
@@ -140,7 +142,7 @@ pub fn execute(call: &mut Call<'_>) -> Result<(), CommandError> {
     let outcome = handler(call);
     if let Err(error) = &outcome {
         call.reply.truncate(start);
-        call.reply.error(&error.text());
+        call.reply.error(error.text());
     }
     if call.command.is_write() {
         call.data.effects.finish_command(dirty_before, call.data.db, call.args);

@@ -68,38 +68,9 @@ impl Command {
         &TABLE[first..first + self.subcommand_count as usize]
     }
 
-    /// Whether the keys cannot be found from the legacy range (first key, last key, step) alone.
-    pub fn has_movable_keys(&self) -> bool {
-        self.legacy_range().1
-    }
-
-    /// First key, last key (negative: counted from the end) and step as clients knew them before key specs, and
-    /// whether they leave keys out. Ranges that follow each other without a gap are joined, as in `LMOVE`.
-    pub fn legacy_range(&self) -> ((i64, i64, i64), bool) {
-        let mut joined: Option<(i64, i64)> = None;
-        let mut movable = matches!(self.id, CommandId::Sort | CommandId::SortRo);
-        for spec in self.keys {
-            let (Begin::Index(index), Find::Range { last, step, .. }) = (spec.begin, spec.find) else {
-                movable = true;
-                continue;
-            };
-            let (first, step) = (i64::from(index), i64::from(step));
-            let last = if last >= 0 { first + i64::from(last) } else { i64::from(last) };
-            movable |= spec.flags.contains(KeyFlags::INCOMPLETE);
-            if self.keys.len() == 1 {
-                return ((first, last, step), movable);
-            }
-            match joined {
-                _ if step != 1 => movable = true,
-                None => joined = Some((first, last)),
-                Some((start, end)) if end + 1 == first => joined = Some((start, last)),
-                Some(_) => movable = true,
-            }
-        }
-        match joined {
-            Some((first, last)) => ((first, last, 1), movable),
-            None => ((0, 0, 0), movable),
-        }
+    /// Where the keys are, as clients knew it before key specs.
+    pub fn legacy_range(&self) -> LegacyRange {
+        LegacyRange::of(self.keys)
     }
 
     /// Whether any argument can be a key.
@@ -120,6 +91,13 @@ pub enum KeyShape {
     From { first: u8, step: u8 },
     /// See the key specs, through [`super::getkeys::keys`].
     Specs,
+}
+
+impl Flags {
+    /// The flags of a row that names these and has these keys.
+    pub(super) const fn implied_by(self, keys: &[KeySpec]) -> Flags {
+        if LegacyRange::of(keys).movable { self.with(Flags::MOVABLE_KEYS) } else { self }
+    }
 }
 
 impl KeyShape {
@@ -152,6 +130,45 @@ impl KeyShape {
             KeyShape::One(index) | KeyShape::From { first: index, .. } => Some(index as usize),
             KeyShape::None | KeyShape::Specs => None,
         }
+    }
+}
+
+/// First key, last key (negative: counted from the end) and step. Specs that follow each other without a gap are joined,
+/// as in `LMOVE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegacyRange {
+    pub first: i8,
+    pub last: i8,
+    pub step: u8,
+    /// Whether there are keys beyond this range.
+    pub(super) movable: bool,
+}
+
+impl LegacyRange {
+    pub(super) const fn of(keys: &[KeySpec]) -> LegacyRange {
+        let mut joined = LegacyRange { first: 0, last: 0, step: 0, movable: false };
+        let mut i = 0;
+        while i < keys.len() {
+            joined.movable |= keys[i].flags.contains(KeyFlags::INCOMPLETE);
+            match (keys[i].begin, keys[i].find) {
+                (Begin::Index(first), Find::Range { last, step, .. }) => {
+                    let first = first as i8;
+                    let last = if last >= 0 { first + last } else { last };
+                    if keys.len() == 1 {
+                        joined = LegacyRange { first, last, step, ..joined };
+                    } else if step == 1 && joined.first == 0 {
+                        joined = LegacyRange { first, last, step: 1, ..joined };
+                    } else if step == 1 && joined.last + 1 == first {
+                        joined.last = last;
+                    } else {
+                        joined.movable = true;
+                    }
+                }
+                _ => joined.movable = true,
+            }
+            i += 1;
+        }
+        joined
     }
 }
 
@@ -256,6 +273,8 @@ bit_set! {
         NO_ASYNC_LOADING = "no_async_loading",
         /// Not allowed inside `MULTI`.
         NO_MULTI = "no_multi",
+        /// Has keys that the legacy range does not tell. Follows from the key specs; no row says it.
+        MOVABLE_KEYS = "movablekeys",
         /// Allowed while a script has been running for too long.
         ALLOW_BUSY = "allow_busy",
         /// Can touch, and so lazily expire, keys that are not among its arguments.

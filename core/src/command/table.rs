@@ -205,7 +205,7 @@ macro_rules! commands {
         /// Every row, in the order of [`CommandId`].
         pub static TABLE: &[Command] = &[$($({
             const KEYS: &[KeySpec] = &[$($key),*];
-            const FLAGS: Flags = Flags::of(&[$(Flags::$flag),*]);
+            const FLAGS: Flags = Flags::of(&[$(Flags::$flag),*]).implied_by(KEYS);
             const OWN: AclCategories = commands!(@acl $group $([$($category)*])?);
             const TIPS: &[Tip] = &[$(Tip::$tip),*];
             const DOCS: &Docs = &Docs {
@@ -357,34 +357,34 @@ commands! {
     }
 
     group Server {
-        Command "command" -1 session [LOADING STALE] [] [ANY_ORDER] acl [CONNECTION] ""
+        Command "command" -1 introspect::command [LOADING STALE] [] [ANY_ORDER] acl [CONNECTION] ""
             since "2.8.13" cost "O(N), N commands" "Describes every command.";
 
-        CommandCount "command|count" 2 session [LOADING STALE] [] [] acl [CONNECTION] ""
+        CommandCount "command|count" 2 introspect::command_count [LOADING STALE] [] [] acl [CONNECTION] ""
             since "2.8.13" cost "O(1)" "Counts the commands.";
 
-        CommandInfo "command|info" -2 session [LOADING STALE] [] [ANY_ORDER] acl [CONNECTION]
+        CommandInfo "command|info" -2 introspect::command_info [LOADING STALE] [] [ANY_ORDER] acl [CONNECTION]
             "[command-name ...]"
             since "2.8.13" cost "O(N), N names" "Describes the named commands, or all."
             history ["7.0.0" "Without names it describes all."];
 
-        CommandDocs "command|docs" -2 session [LOADING STALE] [] [ANY_ORDER] acl [CONNECTION]
+        CommandDocs "command|docs" -2 introspect::command_docs [LOADING STALE] [] [ANY_ORDER] acl [CONNECTION]
             "[command-name ...]"
             since "7.0.0" cost "O(N), N names" "Documents the named commands, or all.";
 
-        CommandList "command|list" -2 session [LOADING STALE] [] [ANY_ORDER] acl [CONNECTION]
+        CommandList "command|list" -2 introspect::command_list [LOADING STALE] [] [ANY_ORDER] acl [CONNECTION]
             "[FILTERBY filterby(MODULE module-name | ACLCAT category | PATTERN pattern:pattern)]"
             since "7.0.0" cost "O(N), N commands" "Names the commands, filtered if asked to.";
 
-        CommandGetKeys "command|getkeys" -3 session [LOADING STALE] [] [] acl [CONNECTION]
+        CommandGetKeys "command|getkeys" -3 introspect::command_getkeys [LOADING STALE] [] [] acl [CONNECTION]
             "command [arg ...]"
             since "2.8.13" cost "O(N), N arguments" "Finds the keys in a command.";
 
-        CommandGetKeysAndFlags "command|getkeysandflags" -3 session [LOADING STALE] [] [] acl [CONNECTION]
+        CommandGetKeysAndFlags "command|getkeysandflags" -3 introspect::command_getkeysandflags [LOADING STALE] [] [] acl [CONNECTION]
             "command [arg ...]"
             since "7.0.0" cost "O(N), N arguments" "Finds the keys in a command and what is done with each.";
 
-        CommandHelp "command|help" 2 session [LOADING STALE] [] [] acl [CONNECTION] ""
+        CommandHelp "command|help" 2 introspect::command_help [LOADING STALE] [] [] acl [CONNECTION] ""
             since "5.0.0" cost "O(1)" "Lists the subcommands.";
 
         Config "config" -2 session [] [] [] ""
