@@ -1,5 +1,6 @@
 //! Values: one file a type. A value hides its encodings and knows no commands.
 
+pub mod blob;
 pub mod hash;
 pub mod list;
 pub mod listpack;
@@ -43,6 +44,17 @@ impl Object {
             Self::Zset(_) => "zset",
             Self::Hash(_) => "hash",
         }
+    }
+
+    /// Bytes it owns, itself included.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::List(list) => list.memory(),
+                Self::Set(set) => set.memory(),
+                Self::Zset(zset) => zset.memory(),
+                Self::Hash(hash) => hash.memory(),
+            }
     }
 }
 
