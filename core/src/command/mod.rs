@@ -15,6 +15,8 @@ mod parse;
 pub mod spec;
 pub mod syntax;
 pub mod table;
+#[cfg(test)]
+pub(crate) mod testing;
 
 pub use error::CommandError;
 pub use parse::{EndPoint, parse_timeout};
