@@ -4,6 +4,7 @@ pub mod blob;
 pub mod hash;
 pub mod list;
 pub mod listpack;
+mod rank_tree;
 pub mod set;
 pub mod zset;
 

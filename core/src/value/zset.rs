@@ -1,11 +1,28 @@
 //! Sorted sets: members in the order of (score, member bytes), each member once.
 //!
+//! Two encodings, with Redis's names. Small sets are a listpack of member, score, member, score, … in order, byte for
+//! byte what RDB files carry; everything there is a walk. Large sets, which `OBJECT ENCODING` calls `skiplist`, are
+//! records found by member ([`members`]) plus a B+tree of (score, handle of the record) that counts its subtrees
+//! ([`rank_tree`](super::rank_tree)). A set becomes large when an insertion exceeds the limits and never small again.
+//!
 //! Everything that names a part of a sorted set is turned into a range of ranks first ([`Zset::score_range`],
 //! [`Zset::lex_range`]); counting is the length of that range, LIMIT is arithmetic on it, and one iterator and one
-//! removal serve BYRANK, BYSCORE and BYLEX alike.
+//! removal serve BYRANK, BYSCORE and BYLEX alike. In the large encoding all of them are O(log n) plus O(1) for each
+//! member shown and O(log n) for each member removed.
+//!
+//! Invariants: no score is NaN (callers check); in the large encoding record and tree hold the same score bits; the
+//! encodings differ in one visible way, as Redis's do: a listpack stores -0 as 0.
 
-use std::cmp::Ordering;
+mod members;
+
+use std::collections::BTreeSet;
 use std::ops::{Deref, Range};
+
+use self::members::Members;
+use super::listpack::{Cursor, Item, Listpack};
+use super::rank_tree::{self, RankTree};
+use crate::number::{FloatBuffer, parse_f64};
+use crate::rng::Rng;
 
 /// `zset-max-listpack-entries` and `zset-max-listpack-value`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,18 +164,33 @@ impl std::fmt::Debug for Member<'_> {
     }
 }
 
-/// A sorted set. Scores are never NaN: who calls has checked.
-#[derive(Clone, Debug)]
+impl<'a> From<Item<'a>> for Member<'a> {
+    fn from(item: Item<'a>) -> Self {
+        match item {
+            Item::Bytes(bytes) => Member::Bytes(bytes),
+            Item::Int(int) => Member::from_int(int),
+        }
+    }
+}
+
+/// A sorted set.
+#[derive(Clone)]
 pub struct Zset {
-    rows: Vec<(f64, Box<[u8]>)>,
-    encoding: ZsetEncoding,
+    encoded: Encoded,
+    /// Keys the hash of the large encoding.
     seed: u64,
+}
+
+#[derive(Clone)]
+enum Encoded {
+    Packed(Listpack),
+    Large(Box<Large>),
 }
 
 impl Zset {
     /// An empty set. `seed` keys the hash of the large encoding.
     pub fn new(seed: u64) -> Self {
-        Self { rows: Vec::new(), encoding: ZsetEncoding::Listpack, seed }
+        Self { encoded: Encoded::Packed(Listpack::new()), seed }
     }
 
     /// An empty set about to receive up to `members` members, the first of them `member_len` bytes long: it starts
@@ -166,33 +198,64 @@ impl Zset {
     pub fn with_hint(members: usize, member_len: usize, limits: &ZsetLimits, seed: u64) -> Self {
         let mut zset = Self::new(seed);
         if members > limits.max_listpack_entries || member_len > limits.max_listpack_value {
-            zset.encoding = ZsetEncoding::Skiplist;
+            zset.encoded = Encoded::Large(Box::new(Large::new(seed)));
         }
         zset
     }
 
-    /// A set of these members; of a member given twice the last score stays. The encoding is the one the final
-    /// contents ask for, as after ZUNIONSTORE and its like.
+    /// A set of these members; of a member given twice the last score stays. The encoding is the one the contents
+    /// ask for, as after ZUNIONSTORE and its like.
     pub fn from_scored<M: AsRef<[u8]>>(
         scored: impl IntoIterator<Item = (M, f64)>,
         limits: &ZsetLimits,
         seed: u64,
     ) -> Self {
-        let unlimited = ZsetLimits { max_listpack_entries: usize::MAX, max_listpack_value: usize::MAX };
         let mut zset = Self::new(seed);
-        let mut longest = 0;
         for (member, score) in scored {
-            longest = longest.max(member.as_ref().len());
-            zset.insert(member.as_ref(), score, &unlimited);
-        }
-        if zset.len() > limits.max_listpack_entries || longest > limits.max_listpack_value {
-            zset.encoding = ZsetEncoding::Skiplist;
+            zset.insert(member.as_ref(), score, limits);
         }
         zset
     }
 
+    /// Takes over a listpack of members and scores, as RDB files have them; large at once if it has more members than
+    /// the limits allow. `None` if it is not pairs in ascending order with a number second, or has a member twice.
+    pub fn from_listpack(listpack: Listpack, limits: &ZsetLimits, seed: u64) -> Option<Self> {
+        let mut members = BTreeSet::new();
+        let mut before: Option<(Member<'_>, f64)> = None;
+        let mut items = listpack.iter();
+        while let Some(member) = items.next() {
+            let (member, score) = (Member::from(member), read_score(items.next()?)?);
+            if let Some((before, before_score)) = before
+                && (score < before_score || score == before_score && *member <= *before)
+            {
+                return None;
+            }
+            if !members.insert(member.to_vec()) {
+                return None;
+            }
+            before = Some((member, score));
+        }
+        drop(members);
+        let mut zset = Self { encoded: Encoded::Packed(listpack), seed };
+        if zset.len() > limits.max_listpack_entries {
+            zset.enlarge();
+        }
+        Some(zset)
+    }
+
+    /// The listpack of a small set, for RDB files and DUMP.
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        match &self.encoded {
+            Encoded::Packed(listpack) => Some(listpack),
+            Encoded::Large(_) => None,
+        }
+    }
+
     pub fn len(&self) -> usize {
-        self.rows.len()
+        match &self.encoded {
+            Encoded::Packed(listpack) => listpack.len() / 2,
+            Encoded::Large(large) => large.tree.len(),
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -200,7 +263,10 @@ impl Zset {
     }
 
     pub fn encoding(&self) -> ZsetEncoding {
-        self.encoding
+        match &self.encoded {
+            Encoded::Packed(_) => ZsetEncoding::Listpack,
+            Encoded::Large(_) => ZsetEncoding::Skiplist,
+        }
     }
 
     /// The seed given at construction.
@@ -209,40 +275,76 @@ impl Zset {
     }
 
     pub fn score(&self, member: &[u8]) -> Option<f64> {
-        self.rank(member).map(|rank| self.rows[rank].0)
+        match &self.encoded {
+            Encoded::Packed(listpack) => packed_find(listpack, member).map(|(_, score)| score),
+            Encoded::Large(large) => large.members.find(member).map(|handle| large.members.score(handle)),
+        }
     }
 
-    /// Sets the score of `member`, which is added if it is missing; converts first if the limits ask for it.
+    /// Sets the score of `member`, which is added if it is missing; becomes large first if the limits ask for it.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &ZsetLimits) -> Inserted {
         debug_assert!(!score.is_nan());
-        let inserted = match self.rank(member) {
-            Some(rank) if self.rows[rank].0 == score => return Inserted::Same,
-            Some(rank) => Inserted::Updated(self.rows.remove(rank).0),
-            None => {
-                if self.len() >= limits.max_listpack_entries || member.len() > limits.max_listpack_value {
-                    self.encoding = ZsetEncoding::Skiplist;
+        if let Encoded::Packed(listpack) = &mut self.encoded {
+            if let Some((cursor, old)) = packed_find(listpack, member) {
+                if old == score {
+                    return Inserted::Same;
                 }
-                Inserted::Added
+                listpack.delete_many(cursor, 2);
+                packed_insert(listpack, member, score);
+                return Inserted::Updated(old);
             }
-        };
-        let at = self.rows.partition_point(|row| order(row, score, member) == Ordering::Less);
-        self.rows.insert(at, (score, member.into()));
-        inserted
+            if listpack.len() / 2 < limits.max_listpack_entries
+                && member.len() <= limits.max_listpack_value
+                && listpack.safe_to_add(member.len())
+            {
+                packed_insert(listpack, member, score);
+                return Inserted::Added;
+            }
+        }
+        self.enlarge().insert(member, score)
     }
 
     /// Removes `member`; its score if it was there.
     pub fn remove(&mut self, member: &[u8]) -> Option<f64> {
-        self.rank(member).map(|rank| self.rows.remove(rank).0)
+        match &mut self.encoded {
+            Encoded::Packed(listpack) => {
+                let (cursor, score) = packed_find(listpack, member)?;
+                listpack.delete_many(cursor, 2);
+                Some(score)
+            }
+            Encoded::Large(large) => large.remove(member),
+        }
     }
 
     /// The number of members before `member`.
     pub fn rank(&self, member: &[u8]) -> Option<usize> {
-        self.rows.iter().position(|row| *row.1 == *member)
+        self.rank_and_score(member).map(|(rank, _)| rank)
+    }
+
+    /// The number of members before `member`, and its score.
+    pub fn rank_and_score(&self, member: &[u8]) -> Option<(usize, f64)> {
+        match &self.encoded {
+            Encoded::Packed(listpack) => {
+                let (cursor, score) = packed_find(listpack, member)?;
+                Some((listpack.iter_to(cursor).count() / 2, score))
+            }
+            Encoded::Large(large) => {
+                let handle = large.members.find(member)?;
+                let score = large.members.score(handle);
+                Some((large.tree.rank(score, handle, &large.members), score))
+            }
+        }
     }
 
     /// The member at `rank`, counted from 0 in ascending order.
     pub fn select(&self, rank: usize) -> Option<(Member<'_>, f64)> {
-        self.rows.get(rank).map(|(score, member)| (Member::Bytes(member), *score))
+        match &self.encoded {
+            Encoded::Packed(_) => self.range(rank..rank.saturating_add(1)).next(),
+            Encoded::Large(large) => {
+                let (score, handle) = large.tree.select(rank)?;
+                Some((Member::Bytes(large.members.bytes(handle)), score))
+            }
+        }
     }
 
     /// All members in ascending order.
@@ -252,35 +354,83 @@ impl Zset {
 
     /// The members with these ranks, in ascending order; `.rev()` for descending. Ranks past the end are ignored.
     pub fn range(&self, ranks: Range<usize>) -> Iter<'_> {
-        let end = ranks.end.min(self.len());
-        Iter { rows: self.rows[ranks.start.min(end)..end].iter() }
+        let ranks = self.clamp(ranks);
+        Iter(match &self.encoded {
+            Encoded::Packed(listpack) => {
+                Walk::Packed(PackedWalk { listpack, ranks, front: None, back: None })
+            }
+            Encoded::Large(large) => Walk::Large(large.tree.range(ranks.start, ranks.end), &large.members),
+        })
     }
 
     /// The ranks of the members with scores between the bounds.
     pub fn score_range(&self, min: ScoreBound, max: ScoreBound) -> Range<usize> {
-        let start = self.rows.partition_point(|row| !min.admits_from_below(row.0));
-        let end = self.rows.partition_point(|row| max.admits_from_above(row.0));
+        let (start, end) = match &self.encoded {
+            Encoded::Packed(listpack) => {
+                let scores = || packed_pairs(listpack).map(|(_, score)| score);
+                let start = scores().take_while(|score| !min.admits_from_below(*score)).count();
+                (
+                    start,
+                    start + scores().skip(start).take_while(|score| max.admits_from_above(*score)).count(),
+                )
+            }
+            Encoded::Large(large) => (
+                match min {
+                    ScoreBound::Incl(bound) => large.tree.count_below(bound),
+                    ScoreBound::Excl(bound) => large.tree.count_upto(bound),
+                },
+                match max {
+                    ScoreBound::Incl(bound) => large.tree.count_upto(bound),
+                    ScoreBound::Excl(bound) => large.tree.count_below(bound),
+                },
+            ),
+        };
         start..end.max(start)
     }
 
-    /// The ranks of the members between the bounds, as a walk upwards finds them. Meant for sets whose scores are
-    /// all equal; in others the answer is some range, as in Redis.
+    /// The ranks of the members between the bounds, as a walk upwards finds them. Meant for sets whose scores are all
+    /// equal; in others a small set answers what Redis's walk over a listpack does, a large one some range.
     pub fn lex_range(&self, min: LexBound<'_>, max: LexBound<'_>) -> Range<usize> {
-        let start = self.rows.partition_point(|row| !min.admits_from_below(&row.1));
-        let end = self.rows.partition_point(|row| max.admits_from_above(&row.1));
-        start..end.max(start)
+        match &self.encoded {
+            Encoded::Packed(listpack) => {
+                let members = || packed_pairs(listpack).map(|(member, _)| member);
+                if !packed_meets(listpack, min, max) {
+                    return 0..0;
+                }
+                let start = members().take_while(|member| !min.admits_from_below(member)).count();
+                let inside = members().skip(start).take_while(|member| max.admits_from_above(member));
+                start..start + inside.count()
+            }
+            Encoded::Large(large) => large.lex_range(min, max),
+        }
     }
 
     /// As [`Zset::lex_range`], as a walk downwards finds them: the same ranks if all scores are equal.
     pub fn lex_range_down(&self, min: LexBound<'_>, max: LexBound<'_>) -> Range<usize> {
-        self.lex_range(min, max)
+        match &self.encoded {
+            Encoded::Packed(listpack) => {
+                let len = self.len();
+                let members = || self.iter().rev().map(|(member, _)| member);
+                if !packed_meets(listpack, min, max) {
+                    return 0..0;
+                }
+                let above = members().take_while(|member| !max.admits_from_above(member)).count();
+                let inside = members().skip(above).take_while(|member| min.admits_from_below(member));
+                len - above - inside.count()..len - above
+            }
+            Encoded::Large(large) => large.lex_range(min, max),
+        }
     }
 
     /// Removes the members with these ranks, shows each to `removed`, and returns how many they were.
     pub fn remove_range(&mut self, ranks: Range<usize>, mut removed: impl FnMut(&[u8], f64)) -> usize {
-        let end = ranks.end.min(self.len());
-        let rows = self.rows.drain(ranks.start.min(end)..end);
-        rows.map(|(score, member)| removed(&member, score)).count()
+        let ranks = self.clamp(ranks);
+        self.range(ranks.clone()).for_each(|(member, score)| removed(&member, score));
+        match &mut self.encoded {
+            Encoded::Packed(listpack) => listpack.delete_range(2 * ranks.start, 2 * ranks.len()),
+            Encoded::Large(large) => large.remove_range(ranks.clone()),
+        }
+        ranks.len()
     }
 
     /// Removes and returns the first member.
@@ -299,46 +449,279 @@ impl Zset {
         popped
     }
 
+    /// A member, each with the same probability.
+    pub fn random(&self, rng: &mut Rng) -> Option<(Member<'_>, f64)> {
+        if self.is_empty() { None } else { self.select(rng.index(self.len())) }
+    }
+
+    /// Shows `count` different members, or all if they are fewer, to `visit`, in ascending order. Each subset has the
+    /// same probability (Floyd's algorithm, on ranks).
+    pub fn sample(&self, count: usize, rng: &mut Rng, mut visit: impl FnMut(&[u8], f64)) {
+        let len = self.len();
+        if count >= len {
+            return self.iter().for_each(|(member, score)| visit(&member, score));
+        }
+        let mut ranks = BTreeSet::new();
+        for last in len - count..len {
+            if !ranks.insert(rng.index(last + 1)) {
+                ranks.insert(last);
+            }
+        }
+        let mut rest = self.iter();
+        let mut next = 0;
+        for rank in ranks {
+            // A walk in a small set, a descent in a large one.
+            let Some((member, score)) = rest.nth(rank - next) else { return };
+            next = rank + 1;
+            visit(&member, score);
+        }
+    }
+
     /// One step of ZSCAN from `cursor` (0 begins): shows about `count` members to `visit` and returns the cursor of
-    /// the next step, 0 at the end. Members that are there from the first step to the last are shown.
-    pub fn scan(&self, _cursor: u64, _count: usize, mut visit: impl FnMut(&[u8], f64)) -> u64 {
-        self.iter().for_each(|(member, score)| visit(&member, score));
-        0
+    /// the next step, 0 at the end. Members that are there from the first step to the last are shown. A small set is
+    /// shown whole.
+    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], f64)) -> u64 {
+        match &self.encoded {
+            Encoded::Packed(_) => {
+                self.iter().for_each(|(member, score)| visit(&member, score));
+                0
+            }
+            Encoded::Large(large) => large.members.scan(cursor, count, visit),
+        }
     }
 
     /// Bytes of memory held, this struct itself not included.
     pub fn memory(&self) -> usize {
-        let members: usize = self.rows.iter().map(|row| row.1.len()).sum();
-        self.rows.capacity() * size_of::<(f64, Box<[u8]>)>() + members
+        match &self.encoded {
+            Encoded::Packed(listpack) => listpack.memory(),
+            Encoded::Large(large) => size_of::<Large>() + large.members.memory() + large.tree.memory(),
+        }
+    }
+
+    fn clamp(&self, ranks: Range<usize>) -> Range<usize> {
+        let end = ranks.end.min(self.len());
+        ranks.start.min(end)..end
+    }
+
+    fn enlarge(&mut self) -> &mut Large {
+        if let Encoded::Packed(listpack) = &self.encoded {
+            let mut large = Large::new(self.seed);
+            for (member, score) in packed_pairs(listpack) {
+                large.insert(&member, score);
+            }
+            self.encoded = Encoded::Large(Box::new(large));
+        }
+        match &mut self.encoded {
+            Encoded::Large(large) => large,
+            Encoded::Packed(_) => unreachable!("it has just become large"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Zset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
     }
 }
 
 /// Members and scores of a range of ranks; see [`Zset::range`].
 #[derive(Clone)]
-pub struct Iter<'a> {
-    rows: std::slice::Iter<'a, (f64, Box<[u8]>)>,
+pub struct Iter<'a>(Walk<'a>);
+
+#[derive(Clone)]
+enum Walk<'a> {
+    Packed(PackedWalk<'a>),
+    Large(rank_tree::Iter<'a>, &'a Members),
+}
+
+/// Walks a listpack; the cursors of the members at both ends are found when they are first needed.
+#[derive(Clone)]
+struct PackedWalk<'a> {
+    listpack: &'a Listpack,
+    ranks: Range<usize>,
+    front: Option<Cursor>,
+    back: Option<Cursor>,
 }
 
 impl<'a> Iterator for Iter<'a> {
     type Item = (Member<'a>, f64);
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.rows.next().map(|(score, member)| (Member::Bytes(member), *score))
+        match &mut self.0 {
+            Walk::Packed(walk) => walk.next(),
+            Walk::Large(entries, members) => {
+                entries.next().map(|(score, handle)| (Member::Bytes(members.bytes(handle)), score))
+            }
+        }
+    }
+
+    /// A jump: the members in between are not looked at in a large set.
+    fn nth(&mut self, count: usize) -> Option<Self::Item> {
+        match &mut self.0 {
+            Walk::Packed(walk) => walk.nth(count),
+            Walk::Large(entries, members) => {
+                entries.nth(count).map(|(score, handle)| (Member::Bytes(members.bytes(handle)), score))
+            }
+        }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.rows.size_hint()
+        match &self.0 {
+            Walk::Packed(walk) => (walk.ranks.len(), Some(walk.ranks.len())),
+            Walk::Large(entries, _) => entries.size_hint(),
+        }
     }
 }
 
 impl DoubleEndedIterator for Iter<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
-        self.rows.next_back().map(|(score, member)| (Member::Bytes(member), *score))
+        match &mut self.0 {
+            Walk::Packed(walk) => walk.next_back(),
+            Walk::Large(entries, members) => {
+                entries.next_back().map(|(score, handle)| (Member::Bytes(members.bytes(handle)), score))
+            }
+        }
     }
 }
 
 impl ExactSizeIterator for Iter<'_> {}
 
-fn order(row: &(f64, Box<[u8]>), score: f64, member: &[u8]) -> Ordering {
-    row.0.partial_cmp(&score).unwrap_or(Ordering::Equal).then_with(|| (*row.1).cmp(member))
+impl<'a> Iterator for PackedWalk<'a> {
+    type Item = (Member<'a>, f64);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rank = self.ranks.next()?;
+        let member = self.front.or_else(|| self.listpack.seek(2 * rank))?;
+        let score = self.listpack.next(member)?;
+        self.front = self.listpack.next(score);
+        Some((self.listpack.get(member).into(), read_score(self.listpack.get(score))?))
+    }
+}
+
+impl DoubleEndedIterator for PackedWalk<'_> {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let rank = self.ranks.next_back()?;
+        let score = self.back.or_else(|| self.listpack.seek(2 * rank + 1))?;
+        let member = self.listpack.prev(score)?;
+        self.back = self.listpack.prev(member);
+        Some((self.listpack.get(member).into(), read_score(self.listpack.get(score))?))
+    }
+}
+
+/// The large encoding.
+#[derive(Clone)]
+struct Large {
+    members: Members,
+    tree: RankTree,
+}
+
+impl Large {
+    fn new(seed: u64) -> Self {
+        Self { members: Members::new(seed), tree: RankTree::new() }
+    }
+
+    fn insert(&mut self, member: &[u8], score: f64) -> Inserted {
+        let Some(handle) = self.members.find(member) else {
+            let handle = self.members.add(member, score);
+            self.tree.insert(score, handle, &self.members);
+            return Inserted::Added;
+        };
+        let old = self.members.score(handle);
+        if old == score {
+            return Inserted::Same;
+        }
+        self.tree.update(handle, old, score, &self.members);
+        self.members.set_score(handle, score);
+        Inserted::Updated(old)
+    }
+
+    fn remove(&mut self, member: &[u8]) -> Option<f64> {
+        let handle = self.members.find(member)?;
+        let score = self.members.score(handle);
+        self.tree.remove(score, handle, &self.members);
+        self.members.remove(handle);
+        Some(score)
+    }
+
+    fn lex_range(&self, min: LexBound<'_>, max: LexBound<'_>) -> Range<usize> {
+        let start = self.tree.count_keys(&self.members, |member| !min.admits_from_below(member));
+        let end = self.tree.count_keys(&self.members, |member| max.admits_from_above(member));
+        start..end.max(start)
+    }
+
+    fn remove_range(&mut self, ranks: Range<usize>) {
+        let mut left = ranks.len();
+        while left > 0 {
+            let upto = ranks.start + left;
+            left -= self.tree.remove_some(ranks.start, upto, |_, handle| self.members.remove(handle));
+        }
+    }
+}
+
+/// The cursor of the member, and its score.
+fn packed_find(listpack: &Listpack, member: &[u8]) -> Option<(Cursor, f64)> {
+    let cursor = listpack.find(listpack.first()?, member, 1)?;
+    Some((cursor, read_score(listpack.get(listpack.next(cursor)?))?))
+}
+
+/// Inserts a member that is not there at its place.
+fn packed_insert(listpack: &mut Listpack, member: &[u8], score: f64) {
+    let mut buffer = FloatBuffer::new();
+    let score_item = match exact_int(score) {
+        Some(int) => Item::Int(int),
+        None => Item::new(buffer.format(score)),
+    };
+    // Ascending insertion, as of timestamps, is worth a look at the end.
+    let last = listpack.last().and_then(|last| read_score(listpack.get(last)));
+    let mut place = if last.is_some_and(|last| last < score) { None } else { listpack.first() };
+    while let Some(cursor) = place {
+        let Some(after) = listpack.next(cursor) else { break };
+        match read_score(listpack.get(after)) {
+            Some(other) if other > score => break,
+            Some(other) if other == score && *Member::from(listpack.get(cursor)) > *member => break,
+            _ => place = listpack.next(after),
+        }
+    }
+    match place {
+        Some(cursor) => {
+            let cursor = listpack.insert_before(cursor, member);
+            listpack.insert_after(cursor, score_item);
+        }
+        None => {
+            listpack.push_back(member);
+            listpack.push_back(score_item);
+        }
+    }
+}
+
+fn packed_pairs(listpack: &Listpack) -> PackedWalk<'_> {
+    PackedWalk { listpack, ranks: 0..listpack.len() / 2, front: None, back: None }
+}
+
+/// Redis's three questions before it walks a lexical range: is the range not empty in itself, does the last member lie
+/// above its lower end, does the first lie below its upper end?
+fn packed_meets(listpack: &Listpack, min: LexBound<'_>, max: LexBound<'_>) -> bool {
+    let sensible = match (min, max) {
+        (LexBound::Incl(min), LexBound::Incl(max)) => min <= max,
+        (LexBound::Incl(min) | LexBound::Excl(min), LexBound::Incl(max) | LexBound::Excl(max)) => min < max,
+        _ => true,
+    };
+    let mut pairs = packed_pairs(listpack);
+    let Some((last, _)) = pairs.next_back() else { return false };
+    let first = pairs.next().map_or(last, |(first, _)| first);
+    sensible && min.admits_from_below(&last) && max.admits_from_above(&first)
+}
+
+/// The integer a listpack stores in place of this score's text, by Redis's rule: half of what an `i64` can hold.
+fn exact_int(score: f64) -> Option<i64> {
+    const HALF: f64 = (i64::MAX / 2) as f64;
+    ((-HALF..=HALF).contains(&score) && score.trunc() == score).then_some(score as i64)
+}
+
+/// A score as a listpack stores it; `None` if it is no number.
+fn read_score(item: Item<'_>) -> Option<f64> {
+    match item {
+        Item::Int(int) => Some(int as f64),
+        Item::Bytes(text) => parse_f64(text),
+    }
 }
