@@ -181,11 +181,27 @@ impl Listpack {
         Listpack::with_capacity(HEADER + 1)
     }
 
-    /// An empty listpack that can grow to `bytes`, header and end included, without allocating again.
+    /// An empty listpack that can grow to `bytes`, header and end included, without allocating again. The room lies
+    /// where [`Listpack::push_back`] needs it.
     pub fn with_capacity(bytes: usize) -> Listpack {
-        let mut buf = vec![0; bytes.max(HEADER + 1)].into_boxed_slice();
-        buf[..HEADER + 1].copy_from_slice(&[HEADER as u8 + 1, 0, 0, 0, 0, 0, END]);
-        Listpack { buf, head: 0, tail: HEADER as u32 + 1 }
+        Listpack::empty(bytes, Side::Back)
+    }
+
+    /// The same with the room where [`Listpack::push_front`] needs it.
+    pub fn with_room_before(bytes: usize) -> Listpack {
+        Listpack::empty(bytes, Side::Front)
+    }
+
+    fn empty(capacity: usize, room: Side) -> Listpack {
+        let capacity = capacity.max(HEADER + 1);
+        let mut buf = vec![0; capacity].into_boxed_slice();
+        let head = match room {
+            Side::Front => capacity - (HEADER + 1),
+            Side::Back => 0,
+        };
+        buf[head..=head + HEADER].copy_from_slice(&[HEADER as u8 + 1, 0, 0, 0, 0, 0, END]);
+        let head = u32::try_from(head).expect("capacities stay below the limit of the format");
+        Listpack { buf, head, tail: head + HEADER as u32 + 1 }
     }
 
     /// Takes over the serialised form after checking all of it; `None` if it is not a listpack.
@@ -479,7 +495,8 @@ impl Listpack {
     /// gap's bytes are whatever was there.
     fn open_gap(&mut self, at: usize, len: usize) {
         let used = self.byte_len();
-        let side = if at < used - at { Side::Front } else { Side::Back };
+        let front = if self.is_empty() { self.head > 0 } else { at < used - at };
+        let side = if front { Side::Front } else { Side::Back };
         if self.room(side) < len {
             let free = self.buf.len() - used;
             // Sliding the run inside its allocation costs `used` bytes of moving; it pays when what it gains lasts.
