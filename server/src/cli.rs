@@ -98,3 +98,40 @@ The directives of redis.conf are accepted; those that change something here, wit
     text.pop();
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(args: &[&str]) -> String {
+        let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
+        match invocation(&args) {
+            Invocation::Print(text) => text,
+            _ => panic!("{args:?} prints nothing"),
+        }
+    }
+
+    #[test]
+    fn the_version_is_one_line_in_redis_shape() {
+        let version = printed(&["-v", "ignored"]);
+        assert_eq!(version, printed(&["--version"]));
+        assert!(version.starts_with(&format!("kevy server v={VERSION} sha=")), "{version}");
+        let words: Vec<_> = version.split(' ').skip(2).map(|word| word.split_once('=').unwrap().0).collect();
+        assert_eq!(words, ["v", "sha", "malloc", "bits", "build"]);
+    }
+
+    #[test]
+    fn help_names_every_directive_that_does_something() {
+        let help = printed(&["--help"]);
+        for option in OPTIONS {
+            let named = help.contains(&format!(" --{} ", option.name));
+            assert_eq!(named, !option.has_no_effect() && !option.has(options::HIDDEN), "{}", option.name);
+        }
+    }
+
+    #[test]
+    fn sentinel_mode_is_refused() {
+        let args = [b"x.conf".to_vec(), b"--sentinel".to_vec()];
+        assert!(matches!(invocation(&args), Invocation::Refuse(_)));
+    }
+}

@@ -6,6 +6,9 @@
 use std::borrow::Cow;
 use std::path::Path;
 
+use kevy::keyspace::Class;
+use kevy::number::parse_i64;
+
 use super::words::quoted;
 
 type Bytes = Vec<u8>;
@@ -89,29 +92,24 @@ pub enum Kind {
     Primary,
 }
 
-/// Letters of the event classes with their bits. `A` is every class that is printed before it in Redis's table,
-/// without `m` and `n`.
-mod events {
-    pub const KEYSPACE: u32 = 1 << 0;
-    pub const KEYEVENT: u32 = 1 << 1;
-    pub const KEY_MISS: u32 = 1 << 11;
-    pub const NEW: u32 = 1 << 14;
-    /// In the order in which they are printed.
-    pub const CLASSES: [(u8, u32); 11] = [
-        (b'g', 1 << 2),
-        (b'$', 1 << 3),
-        (b'l', 1 << 4),
-        (b's', 1 << 5),
-        (b'h', 1 << 6),
-        (b'z', 1 << 7),
-        (b'x', 1 << 8),
-        (b'e', 1 << 9),
-        (b't', 1 << 10),
-        (b'd', 1 << 13),
-        (b'n', NEW),
-    ];
-    pub const ALL: u32 = 0b10_0111_1111_1100;
-}
+/// Letters of the event classes in the order in which they are printed; `A` stands for all of them but `n`.
+const EVENT_CLASSES: [(u8, u32); 11] = [
+    (b'g', Class::GENERIC),
+    (b'$', Class::STRING),
+    (b'l', Class::LIST),
+    (b's', Class::SET),
+    (b'h', Class::HASH),
+    (b'z', Class::ZSET),
+    (b'x', Class::EXPIRED),
+    (b'e', Class::EVICTED),
+    (b't', Class::STREAM),
+    (b'd', Class::MODULE),
+    (b'n', Class::NEW),
+];
+
+/// Letters that are printed behind the classes.
+const EVENT_OTHERS: [(u8, u32); 3] =
+    [(b'K', Class::KEYSPACE), (b'E', Class::KEYEVENT), (b'm', Class::KEY_MISS)];
 
 impl Kind {
     /// Whether one argument with spaces stands for several.
@@ -418,16 +416,10 @@ fn choice(names: &[&str], word: &[u8]) -> Result<usize, Reason> {
 
 /// A decimal integer without leading zeros, plus sign or spaces.
 fn integer(word: &[u8]) -> Result<i128, Reason> {
-    let digits = word.strip_prefix(b"-").unwrap_or(word);
-    let canonical = match digits {
-        [b'0'] => digits.len() == word.len(),
-        [b'1'..=b'9', ..] => digits.iter().all(u8::is_ascii_digit),
-        _ => false,
-    };
-    let value = if canonical { decimal(word) } else { None };
-    Ok(value.ok_or("argument couldn't be parsed into an integer")?.into())
+    Ok(parse_i64(word).ok_or("argument couldn't be parsed into an integer")?.into())
 }
 
+/// A decimal integer as C's `strtoll` takes it: leading zeros and a plus sign are no matter.
 fn decimal(word: &[u8]) -> Option<i64> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
@@ -499,26 +491,24 @@ fn directory(word: &[u8], current: &Value) -> Result<Bytes, Reason> {
 
 fn event_classes(letters: &[u8]) -> Option<u32> {
     letters.iter().try_fold(0, |bits, letter| {
+        let mut known = EVENT_CLASSES.iter().chain(&EVENT_OTHERS);
         let class = match letter {
-            b'A' => events::ALL,
-            b'K' => events::KEYSPACE,
-            b'E' => events::KEYEVENT,
-            b'm' => events::KEY_MISS,
-            _ => events::CLASSES.iter().find(|(l, _)| l == letter)?.1,
+            b'A' => Class::ALL,
+            _ => known.find(|(other, _)| other == letter)?.1,
         };
         Some(bits | class)
     })
 }
 
 fn event_letters(bits: u32) -> Bytes {
+    let has = |(_, class): &&(u8, u32)| bits & class != 0;
     let mut letters = Vec::new();
-    if bits & events::ALL == events::ALL {
+    if bits & Class::ALL == Class::ALL {
         letters.push(b'A');
     } else {
-        letters.extend(events::CLASSES.iter().filter(|(_, bit)| bits & bit != 0).map(|(letter, _)| letter));
+        letters.extend(EVENT_CLASSES.iter().filter(has).map(|(letter, _)| letter));
     }
-    let others = [(b'K', events::KEYSPACE), (b'E', events::KEYEVENT), (b'm', events::KEY_MISS)];
-    letters.extend(others.iter().filter(|(_, bit)| bits & bit != 0).map(|(letter, _)| letter));
+    letters.extend(EVENT_OTHERS.iter().filter(has).map(|(letter, _)| letter));
     letters
 }
 

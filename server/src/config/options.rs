@@ -203,7 +203,7 @@ options! {
     }
 
     "Threads and processors" {
-        "io-threads"        Kind::Integer(1, 256), "1", IMMUTABLE;
+        "io-threads"        Kind::Integer(1, 128), "1", IMMUTABLE;
         "io-threads-do-reads" BOOL, "no", IMMUTABLE | HIDDEN;
         "io-threads-always-active" BOOL, "no", HIDDEN;
         "prefetch-batch-max-size" Kind::Integer(0, 128), "16", HIDDEN;

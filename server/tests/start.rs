@@ -1,0 +1,86 @@
+//! The process at its start, as a user sees it: what it prints where, and how it ends.
+
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn kevy(args: &[&str], stdin: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kevy"))
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn version_goes_to_standard_output() {
+    let output = kevy(&["--version"], "");
+    assert!(output.status.success());
+    assert!(text(&output.stdout).starts_with("kevy server v="));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn a_bad_directive_is_fatal_and_named() {
+    for (args, stdin) in [(&["-"][..], "\nport 1\nhz ten\n"), (&["--port", "1", "--hz", "ten"], "")] {
+        let output = kevy(args, stdin);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(output.stdout.is_empty());
+        let error = text(&output.stderr);
+        let mut lines = error.lines();
+        assert_eq!(lines.next(), Some(""));
+        assert_eq!(lines.next(), Some("*** FATAL CONFIG FILE ERROR (Redis 8.0.6) ***"));
+        assert_eq!(lines.next(), Some("Reading the configuration file, at line 3"));
+        assert!(lines.next().unwrap().starts_with(">>> 'hz "), "{error}");
+        assert_eq!(lines.next(), Some("argument couldn't be parsed into an integer"));
+        assert_eq!(lines.next(), None);
+    }
+}
+
+#[test]
+fn a_missing_file_is_one_line_of_log() {
+    let output = kevy(&["/nonexistent.conf"], "");
+    assert_eq!(output.status.code(), Some(1));
+    let line = text(&output.stdout);
+    assert!(
+        line.ends_with(
+            " # Fatal error, can't open config file '/nonexistent.conf': No such file or directory\n"
+        ),
+        "{line}"
+    );
+    assert_eq!(line.lines().count(), 1);
+}
+
+/// With nothing to listen on the server ends by itself, after its greeting.
+#[test]
+fn the_log_goes_to_the_file_and_keeps_to_its_level() {
+    let dir = std::env::temp_dir().join(format!("kevy-start-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let dir_name = dir.to_str().unwrap();
+    let run = |level: &str| {
+        let _ = fs::remove_file(dir.join("log"));
+        let output = kevy(
+            &["--port", "0", "--dir", dir_name, "--logfile", "log", "--loglevel", level, "--io-threads", "2"],
+            "",
+        );
+        assert_eq!(text(&output.stdout), "");
+        fs::read_to_string(dir.join("log")).unwrap()
+    };
+    let log = run("notice");
+    let mut lines = log.lines();
+    assert!(lines.next().unwrap().ends_with(" * oO0OoO0OoO0Oo kevy is starting oO0OoO0OoO0Oo"));
+    assert!(lines.next().unwrap().ends_with(", just started"));
+    assert!(lines.next().unwrap().ends_with(" * Configuration loaded"));
+    assert!(lines.next().unwrap().ends_with(" * Directives accepted without effect: io-threads"));
+    assert!(!run("warning").contains(" * "));
+    assert_eq!(run("nothing"), "");
+    fs::remove_dir_all(dir).unwrap();
+}
