@@ -10,9 +10,11 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
+use kevy::glob;
+
 use super::kind::Kind;
 use super::options::{self, FORGOTTEN};
-use super::{Config, matches, os_reason, words};
+use super::{Config, os_reason, words};
 use crate::REDIS_VERSION;
 
 /// A configuration, and what the log should say about it.
@@ -345,7 +347,7 @@ fn expand(pattern: &Path) -> Vec<PathBuf> {
             let Ok(entries) = fs::read_dir(parent) else { continue };
             for name in entries.flatten().map(|entry| entry.file_name().into_vec()) {
                 let hidden = name.starts_with(b".") && !component.as_bytes().starts_with(b".");
-                if !hidden && matches(component.as_bytes(), &name) {
+                if !hidden && glob::matches(component.as_bytes(), &name) {
                     deeper.push(parent.join(OsStr::from_bytes(&name)));
                 }
             }

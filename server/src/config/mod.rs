@@ -22,6 +22,8 @@ pub use load::{Fatal, Loaded};
 pub use options::{OPTIONS, OptionSpec};
 pub use settings::{EvictionPolicy, Settings};
 
+use kevy::glob;
+
 use crate::log::Level;
 
 /// Every setting. The groups hold what kevy acts on; `inert` holds what it only keeps.
@@ -221,8 +223,9 @@ impl Config {
                 }
                 continue;
             }
+            let pattern = pattern.to_ascii_lowercase();
             for option in OPTIONS.iter().filter(|option| !option.has(options::HIDDEN)) {
-                for name in option.names().filter(|name| matches(pattern, name.as_bytes())) {
+                for name in option.names().filter(|name| glob::matches(&pattern, name.as_bytes())) {
                     add(name.as_bytes(), option);
                 }
             }
@@ -421,17 +424,6 @@ pub(crate) fn os_reason(error: &io::Error) -> String {
     match text.split_once(" (os error") {
         Some((reason, _)) => reason.to_owned(),
         None => text,
-    }
-}
-
-/// Glob matching without regard to case.
-fn matches(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => matches(rest, text) || (!text.is_empty() && matches(pattern, &text[1..])),
-        ([b'?', rest @ ..], [_, text @ ..]) => matches(rest, text),
-        ([a, rest @ ..], [b, text @ ..]) => a.eq_ignore_ascii_case(b) && matches(rest, text),
-        _ => false,
     }
 }
 

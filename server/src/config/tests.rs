@@ -127,7 +127,8 @@ fn get_by_name_pattern_and_alias() {
     let yes = |name: &str| (name.to_owned(), "yes".to_owned());
     assert_eq!(get(&config, &["hz", "hz", "HZ"]), [("hz".into(), "10".into())]);
     assert_eq!(get(&config, &["HZ"]), [("HZ".into(), "10".into())]);
-    assert_eq!(get(&config, &["h?", "[h]z"]), [("hz".into(), "10".into())]);
+    assert_eq!(get(&config, &["h?", "HZ", "h*z"]), [("hz".into(), "10".into())]);
+    assert_eq!(get(&config, &["[G-I]Z"]), [("hz".into(), "10".into())]);
     assert_eq!(
         get(&config, &["slave-read-o*", "REPLICA-READ*"]),
         [yes("slave-read-only"), yes("replica-read-only")]
