@@ -1,9 +1,16 @@
-//! The kevy server.
+//! The kevy server: connections, shards, the reactor, the configuration, the process.
+//!
+//! Invariant: nothing in [`shard`] does I/O or asks for the time; [`reactor`] and [`runtime`] do.
 
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod log;
+pub mod memory;
+pub mod reactor;
+pub mod runtime;
+pub mod shard;
 mod sys;
 
 /// The version of Redis that this server behaves like.

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use kevy_server::cli::{self, Invocation};
-use kevy_server::config::{Config, Fatal, Loaded};
+use kevy_server::config::{Fatal, Loaded};
 use kevy_server::log::{Level, Role};
 use kevy_server::{VERSION, daemon, log};
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: kevy_server::memory::Counting = kevy_server::memory::Counting;
 
 fn main() -> ExitCode {
     let args: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
@@ -90,15 +90,9 @@ fn start(loaded: Loaded) -> Result<ExitCode, String> {
     {
         log!(Level::Warning, "Failed to write PID file: {error}");
     }
-    let code = run(config);
+    let code = kevy_server::runtime::run(config);
     if let Some(path) = &pidfile {
         daemon::remove_pidfile(path);
     }
     Ok(code)
-}
-
-/// Stands where the runtime will: there is nothing to serve with yet.
-fn run(_: Config) -> ExitCode {
-    log!(Level::Warning, "This build has no runtime; bye.");
-    ExitCode::SUCCESS
 }

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -11,6 +13,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::config::Config;
+use crate::log::Level;
 use crate::reactor::{self, epoll};
 use crate::shard::{Environment, Shard};
 use crate::{clock, log};
@@ -22,22 +25,23 @@ pub fn run(config: Config) -> ExitCode {
     let listeners = match listen(&config) {
         Ok(listeners) => listeners,
         Err(message) => {
-            log!(Warning, "{message}");
+            log!(Level::Warning, "{message}");
             return ExitCode::FAILURE;
         }
     };
     let signals = match stop_signals() {
         Ok(signals) => signals,
         Err(error) => {
-            log!(Warning, "Can't handle signals: {error}");
+            log!(Level::Warning, "Can't handle signals: {error}");
             return ExitCode::FAILURE;
         }
     };
     // Large values are freed beside the shard. The thread ends when the reactor is gone.
     let (to_free, garbage) = mpsc::channel();
-    let freeing = std::thread::Builder::new().name("lazyfree".into()).spawn(move || garbage.iter().for_each(drop));
+    let freeing =
+        std::thread::Builder::new().name("lazyfree".into()).spawn(move || garbage.iter().for_each(drop));
     if let Err(error) = freeing {
-        log!(Warning, "Can't start the freeing thread: {error}");
+        log!(Level::Warning, "Can't start the freeing thread: {error}");
         return ExitCode::FAILURE;
     }
     let environment = Environment {
@@ -47,43 +51,44 @@ pub fn run(config: Config) -> ExitCode {
         pid: std::process::id(),
         executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
     };
-    let keepalive = Duration::from_secs(u64::from(config.tcp_keepalive));
+    let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
     let mut reactor = match epoll::Epoll::new(listeners, signals, keepalive, started, to_free) {
         Ok(reactor) => reactor,
         Err(error) => {
-            log!(Warning, "Can't create the event loop: {error}");
+            log!(Level::Warning, "Can't create the event loop: {error}");
             return ExitCode::FAILURE;
         }
     };
-    let unixsocket = config.unixsocket.clone();
-    log!(Notice, "Server initialized");
-    if config.port != 0 {
-        log!(Notice, "Ready to accept connections tcp");
+    let unixsocket = path(&config.network.unixsocket);
+    log!(Level::Notice, "Server initialized");
+    if config.network.port != 0 {
+        log!(Level::Notice, "Ready to accept connections tcp");
     }
-    if !unixsocket.is_empty() {
-        log!(Notice, "Ready to accept connections unix");
+    if !unixsocket.as_os_str().is_empty() {
+        log!(Level::Notice, "Ready to accept connections unix");
     }
     let mut shard = Shard::new(config, environment, random_u64(), epoll::now(started));
     reactor::run(&mut shard, &mut reactor);
-    log!(Notice, "User requested shutdown...");
-    if !unixsocket.is_empty() {
-        log!(Notice, "Removing the unix socket file.");
+    log!(Level::Notice, "User requested shutdown...");
+    if !unixsocket.as_os_str().is_empty() {
+        log!(Level::Notice, "Removing the unix socket file.");
         // It may have been removed already; there is nothing left to do about it.
         let _ = std::fs::remove_file(&unixsocket);
     }
-    crate::daemon::remove_pidfile(&shard.config);
-    log!(Warning, "Redis is now ready to exit, bye bye...");
+    log!(Level::Warning, "Redis is now ready to exit, bye bye...");
     ExitCode::SUCCESS
 }
 
 /// Opens every listening socket of the configuration.
 fn listen(config: &Config) -> Result<Vec<Socket>, String> {
     let mut listeners = Vec::new();
+    let config = &config.network;
     if config.port != 0 {
         for name in &config.bind {
+            let name = &*String::from_utf8_lossy(name);
             let (name, optional) = match name.strip_prefix('-') {
                 Some(name) => (name, true),
-                None => (name.as_str(), false),
+                None => (name, false),
             };
             match listen_tcp(name, config.port, config.tcp_backlog) {
                 Ok(listener) => listeners.push(listener),
@@ -101,7 +106,7 @@ fn listen(config: &Config) -> Result<Vec<Socket>, String> {
         }
     }
     if !config.unixsocket.is_empty() {
-        let listener = listen_unix(&config.unixsocket, config.unixsocketperm, config.tcp_backlog)
+        let listener = listen_unix(&path(&config.unixsocket), config.unixsocketperm, config.tcp_backlog)
             .map_err(|error| format!("Failed opening Unix socket: bind: {}", reason(&error)))?;
         listeners.push(listener);
     }
@@ -109,6 +114,10 @@ fn listen(config: &Config) -> Result<Vec<Socket>, String> {
         return Err("Configured to not listen anywhere, exiting.".to_string());
     }
     Ok(listeners)
+}
+
+fn path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
 fn listen_tcp(name: &str, port: u16, backlog: i32) -> io::Result<Socket> {
@@ -129,7 +138,7 @@ fn listen_tcp(name: &str, port: u16, backlog: i32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-fn listen_unix(path: &str, permissions: u32, backlog: i32) -> io::Result<Socket> {
+fn listen_unix(path: &Path, permissions: u32, backlog: i32) -> io::Result<Socket> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -171,7 +180,8 @@ fn stop_signals() -> io::Result<UnixStream> {
 
 fn random_u64() -> u64 {
     let mut bytes = [0; 8];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).expect("the system has entropy");
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+        .expect("the system has entropy");
     u64::from_ne_bytes(bytes)
 }
 

@@ -27,5 +27,14 @@ impl Hash {
 }
 
 /// Thresholds between the encodings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct HashLimits {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashLimits {
+    pub max_listpack_entries: usize,
+    pub max_listpack_value: usize,
+}
+
+impl Default for HashLimits {
+    fn default() -> Self {
+        Self { max_listpack_entries: 512, max_listpack_value: 64 }
+    }
+}

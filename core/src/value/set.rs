@@ -27,5 +27,15 @@ impl Set {
 }
 
 /// Thresholds between the encodings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct SetLimits {}
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SetLimits {
+    pub max_intset_entries: usize,
+    pub max_listpack_entries: usize,
+    pub max_listpack_value: usize,
+}
+
+impl Default for SetLimits {
+    fn default() -> Self {
+        Self { max_intset_entries: 512, max_listpack_entries: 128, max_listpack_value: 64 }
+    }
+}

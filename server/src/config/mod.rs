@@ -11,16 +11,15 @@ pub mod kind;
 pub mod load;
 pub mod options;
 pub mod rewrite;
-mod settings;
 pub mod words;
 
 use std::collections::BTreeMap;
 use std::io;
 
+pub use kevy::keyspace::{EvictionPolicy, Settings};
 pub use kind::{OutputLimit, SavePoint, Value};
 pub use load::{Fatal, Loaded};
 pub use options::{OPTIONS, OptionSpec};
-pub use settings::{EvictionPolicy, Settings};
 
 use kevy::glob;
 

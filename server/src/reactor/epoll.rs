@@ -85,7 +85,7 @@ impl Epoll {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) => {
-                    crate::log!(Warning, "Accepting client connection: {error}");
+                    crate::log!(crate::log::Level::Warning, "Accepting client connection: {error}");
                     return;
                 }
             };
@@ -127,7 +127,7 @@ impl Epoll {
             let added = epoll::add(&self.epoll, &socket, EventData::new_u64(at as u64), EventFlags::IN);
             self.connections[at] = Some(Connection { socket, pending: None });
             if let Err(error) = added {
-                crate::log!(Warning, "Registering client connection: {error}");
+                crate::log!(crate::log::Level::Warning, "Registering client connection: {error}");
                 self.connections[at] = None;
                 handle(now, IoEvent::Closed { conn: id }, &[]);
             }
@@ -167,18 +167,11 @@ impl Epoll {
 }
 
 impl Reactor for Epoll {
-    fn wait(
-        &mut self,
-        deadline: u64,
-        handle: &mut dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId>,
-    ) -> Now {
+    fn wait(&mut self, deadline: u64, handle: &mut dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId>) -> Now {
         let ahead = Duration::from_micros(deadline.saturating_sub(self.now().mono).min(3_600_000_000));
         // epoll counts milliseconds: rounded up, or the loop would spin through the last one.
         let millis = ahead.as_micros().div_ceil(1000) as i64;
-        let timeout = rustix::event::Timespec {
-            tv_sec: millis / 1000,
-            tv_nsec: (millis % 1000) * 1_000_000,
-        };
+        let timeout = rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: (millis % 1000) * 1_000_000 };
         let mut events = std::mem::take(&mut self.events);
         events.clear();
         match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
@@ -187,7 +180,7 @@ impl Reactor for Epoll {
         }
         let now = self.now();
         for event in &events {
-            let token = event.data.u64();
+            let (token, flags) = (event.data.u64(), event.flags);
             if token == SIGNALS {
                 let mut byte = [0; 16];
                 let _ = rustix::io::read(&self.signals, &mut byte);
@@ -199,7 +192,7 @@ impl Reactor for Epoll {
                 continue;
             }
             let conn = ConnId(token as u32);
-            if event.flags.contains(EventFlags::OUT)
+            if flags.contains(EventFlags::OUT)
                 && let Some(connection) = self.connections[token as usize].as_mut()
                 && let Some(buf) = connection.pending.take()
                 && let Some((buf, result)) = self.push(conn, buf)
@@ -207,7 +200,7 @@ impl Reactor for Epoll {
                 self.interest(conn, EventFlags::IN);
                 handle(now, IoEvent::Sent { conn, buf, result }, &[]);
             }
-            if event.flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR)
+            if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR)
                 && let Some(connection) = self.connections[token as usize].as_ref()
             {
                 match rustix::net::recv(&connection.socket, &mut *self.area, RecvFlags::empty()) {

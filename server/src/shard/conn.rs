@@ -40,14 +40,13 @@ pub enum ReplyMode {
 }
 
 /// A command queued by MULTI.
-#[derive(Debug)]
 pub struct Queued {
     pub command: &'static Command,
     pub argv: Argv,
 }
 
 /// An open transaction.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Multi {
     pub queue: Vec<Queued>,
     /// A command was refused while queueing: EXEC must answer EXECABORT.

@@ -2,6 +2,8 @@
 
 use kevy::keyspace::UnixMillis;
 
+use crate::log::Level;
+
 use super::conn::{ConnId, Waiting};
 use super::{Shard, session};
 
@@ -94,7 +96,7 @@ impl Shard {
 
     /// Once a second: `timeout`, soft output limits, buffers that have grown too large.
     fn sweep_clients(&mut self) {
-        let timeout = u64::from(self.config.timeout) * 1000;
+        let timeout = u64::from(self.config.network.timeout) * 1000;
         for at in 0..self.conns.len() {
             let id = ConnId(at as u32);
             let Some(conn) = self.conns[at].as_deref_mut() else { continue };
@@ -104,7 +106,7 @@ impl Shard {
             let idle = self.now.unix.saturating_sub(conn.last_interaction);
             let exempt = conn.waiting == Waiting::Blocked || conn.subscribed() || conn.monitor;
             if timeout > 0 && !exempt && idle > timeout {
-                crate::log!(Verbose, "Closing idle client");
+                crate::log!(Level::Verbose, "Closing idle client");
                 self.close(id);
                 continue;
             }
@@ -116,7 +118,7 @@ impl Shard {
     pub(super) fn check_output_limit(&mut self, id: ConnId) {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         let class = if conn.subscribed() { 2 } else { 0 };
-        let limit = self.config.client_output_buffer_limit[class];
+        let limit = self.config.clients.output_buffer_limits[class];
         let pending = conn.pending_output() as u64;
         let hard = limit.hard != 0 && pending >= limit.hard;
         let mut soft = limit.soft != 0 && pending >= limit.soft;
@@ -130,7 +132,7 @@ impl Shard {
             self.stats.output_buffer_limit_disconnections += 1;
             let conn = self.conns[id.0 as usize].as_deref().expect("just seen");
             crate::log!(
-                Warning,
+                Level::Warning,
                 "Client {} scheduled to be closed ASAP for overcoming of output buffer limits.",
                 session::client::describe(self, conn)
             );

@@ -40,7 +40,7 @@ pub enum Admitted {
 
 /// How large a request may be: less for clients that have not authenticated.
 pub fn decoder_limits(config: &crate::config::Config, authenticated: bool) -> Limits {
-    Limits { max_bulk_len: config.settings.proto_max_bulk_len, authenticated, ..Limits::default() }
+    Limits { max_bulk_len: config.settings.proto_max_bulk_len as i64, authenticated, ..Limits::default() }
 }
 
 impl Shard {
@@ -89,7 +89,11 @@ impl Shard {
         if self.session.pause.holds(self.now.unix, command, conn.multi.as_ref()) {
             return Ok(Admitted::Postpone);
         }
-        if in_multi && !runs_inside_multi(command.id) { Ok(Admitted::Queue(command)) } else { Ok(Admitted::Run(command)) }
+        if in_multi && !runs_inside_multi(command.id) {
+            Ok(Admitted::Queue(command))
+        } else {
+            Ok(Admitted::Run(command))
+        }
     }
 
     /// Refuses a command: a transaction being queued can only be discarded then, and a refused EXEC discards it.
@@ -116,16 +120,16 @@ impl Shard {
     }
 
     fn allows_protected(&self, command: &Command, local: bool) -> bool {
-        use crate::config::ProtectedAction;
+        use crate::config::Allow;
         let setting = if command.id == CommandId::Debug {
-            self.config.enable_debug_command
+            self.config.security.enable_debug_command
         } else {
-            self.config.enable_module_command
+            self.config.security.enable_module_command
         };
         match setting {
-            ProtectedAction::Yes => true,
-            ProtectedAction::Local => local,
-            ProtectedAction::No => false,
+            Allow::Yes => true,
+            Allow::Local => local,
+            Allow::No => false,
         }
     }
 
@@ -199,6 +203,6 @@ fn allowed_while_subscribed(id: CommandId) -> bool {
     use CommandId::*;
     matches!(
         id,
-        Ping | Subscribe | Unsubscribe | Psubscribe | Punsubscribe | Ssubscribe | Sunsubscribe | Quit | Reset
+        Ping | Subscribe | Unsubscribe | PSubscribe | PUnsubscribe | SSubscribe | SUnsubscribe | Quit | Reset
     )
 }

@@ -28,9 +28,10 @@ use std::io;
 
 use kevy::command::{self, Call, Command, CommandError, Handler, TimeoutReply};
 use kevy::keyspace::{Access, Class, Data, Effects, Garbage, UnixMillis};
-use kevy::resp::{Args, Argv, Limits, Progress, Protocol, Reply, Span};
+use kevy::resp::{Args, Argv, Decoder, Progress, Reply, Span};
 
 use crate::config::Config;
+use crate::log::Level;
 use conn::{ClientId, Conn, ConnId, Peer, Queued, ReplyMode, Waiting};
 use pubsub::Kind;
 use realm::{DbKey, Realm};
@@ -85,10 +86,12 @@ struct Batch {
 }
 
 struct Decoded {
-    /// Where the command starts in the buffer, and how long it is there.
+    /// Where the command is in the buffer.
     start: usize,
-    consumed: usize,
+    end: usize,
     spans: std::ops::Range<usize>,
+    /// Its arguments are in the decoder's scratch instead of the buffer.
+    scratch: bool,
 }
 
 /// See the module documentation.
@@ -163,7 +166,7 @@ impl Shard {
         let client = self.next_client;
         self.next_client += 1;
         let refused = self.refusal(&peer);
-        let authenticated = self.config.requirepass.is_empty();
+        let authenticated = self.config.security.requirepass.is_empty();
         let mut conn = Box::new(Conn::new(id, client, peer, now.unix, authenticated));
         conn.out = self.spare.pop().unwrap_or_default();
         if let Some(text) = refused {
@@ -181,10 +184,10 @@ impl Shard {
 
     /// Why a connection is not let in: too many clients, or protected mode.
     fn refusal(&self, peer: &Peer) -> Option<&'static str> {
-        if self.by_client.len() >= self.config.maxclients {
+        if self.by_client.len() >= self.config.network.maxclients as usize {
             return Some("-ERR max number of clients reached\r\n");
         }
-        (self.config.protected_mode && self.config.requirepass.is_empty() && !peer.local)
+        (self.config.network.protected_mode && self.config.security.requirepass.is_empty() && !peer.local)
             .then_some(gates::PROTECTED_MODE)
     }
 
@@ -253,7 +256,7 @@ impl Shard {
         }
         if now.mono >= self.next_cron {
             self.run_cron();
-            self.next_cron = now.mono + 1_000_000 / u64::from(self.config.hz.max(1));
+            self.next_cron = now.mono + 1_000_000 / u64::from(self.config.process.hz.max(1));
         }
     }
 
@@ -310,9 +313,11 @@ impl Shard {
         if !self.runnable.is_empty() {
             return self.now.mono;
         }
-        let waiter = self.realm.waiters.next_deadline().map_or(u64::MAX, |deadline| {
-            self.now.mono + deadline.saturating_sub(self.now.unix) * 1000
-        });
+        let waiter = self
+            .realm
+            .waiters
+            .next_deadline()
+            .map_or(u64::MAX, |deadline| self.now.mono + deadline.saturating_sub(self.now.unix) * 1000);
         waiter.min(self.next_cron)
     }
 
@@ -335,27 +340,35 @@ impl Shard {
     /// many bytes are done with.
     fn run_pipeline(&mut self, id: ConnId, bytes: &[u8]) -> usize {
         let mut batch = std::mem::take(&mut self.batch);
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return 0 };
+        let mut decoder = std::mem::take(&mut conn.decoder);
         let mut done = 0;
-        loop {
+        while done < bytes.len() {
             let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { break };
-            if !conn.can_execute() || done == bytes.len() {
+            if !conn.can_execute() {
                 break;
             }
             let limits = gates::decoder_limits(&self.config, conn.authenticated);
             let depth = if conn.authenticated { BATCH } else { 1 };
-            batch.spans.clear();
-            batch.commands.clear();
             let mut at = done;
             let mut failure = None;
-            while batch.commands.len() < depth && at < bytes.len() {
+            while batch.commands.len() < depth {
                 let first = batch.spans.len();
-                match conn.decoder.decode(&bytes[at..], &limits, &mut batch.spans) {
-                    Ok(Progress::Complete { consumed }) => {
-                        let spans = first..batch.spans.len();
-                        batch.commands.push(Decoded { start: at, consumed, spans });
+                match decoder.decode(&bytes[at..], &limits, &mut batch.spans) {
+                    Ok(Progress::Complete { consumed, scratch }) => {
+                        let end = at + consumed;
+                        batch.commands.push(Decoded {
+                            start: at,
+                            end,
+                            spans: first..batch.spans.len(),
+                            scratch,
+                        });
+                        at = end;
+                    }
+                    Ok(Progress::Skipped { consumed }) => {
                         at += consumed;
-                        if conn.decoder.inline_pending() {
-                            break;
+                        if batch.commands.is_empty() {
+                            done = at;
                         }
                     }
                     Ok(Progress::Incomplete) => break,
@@ -365,48 +378,44 @@ impl Shard {
                     }
                 }
             }
-            if batch.commands.is_empty() && failure.is_none() {
-                break;
-            }
             if batch.commands.len() > 1 {
                 self.prefetch(id, bytes, &batch);
             }
-            let mut all = true;
+            let mut interrupted = batch.commands.is_empty() && failure.is_none();
             for decoded in &batch.commands {
-                done = decoded.start + decoded.consumed;
-                let spans = &batch.spans[decoded.spans.clone()];
-                if spans.is_empty() {
-                    continue;
+                let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
+                self.process(id, Args::new(buffer, &batch.spans[decoded.spans.clone()]));
+                let waiting = self.conn(id).map_or(Waiting::No, |conn| conn.waiting);
+                if waiting == Waiting::Paused {
+                    done = decoded.start;
+                    interrupted = true;
+                    break;
                 }
-                let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { break };
-                if conn.decoder.inline_pending() {
-                    let scratch = conn.decoder.take_inline();
-                    self.process(id, Args::new(&scratch, spans));
-                } else {
-                    self.process(id, Args::new(&bytes[decoded.start..], spans));
-                }
-                match self.conns[id.0 as usize].as_deref() {
-                    Some(conn) if conn.waiting == Waiting::Paused => {
-                        done = decoded.start;
-                        all = false;
-                        break;
-                    }
-                    Some(conn) if conn.can_execute() => {}
-                    _ => {
-                        all = false;
-                        break;
-                    }
+                done = decoded.end;
+                if !self.conn(id).is_some_and(Conn::can_execute) {
+                    interrupted = true;
+                    break;
                 }
             }
-            if all && let Some(error) = failure {
-                self.protocol_error(id, &error.to_string());
-                done = bytes.len();
+            batch.spans.clear();
+            batch.commands.clear();
+            decoder.clear_scratch();
+            if interrupted {
+                if done < at {
+                    // What was decoded behind the last command executed is decoded again when the connection goes on.
+                    decoder = Decoder::new();
+                }
                 break;
             }
+            if let Some(error) = failure {
+                self.protocol_error(id, &error.reply());
+                done = bytes.len();
+            }
         }
-        batch.spans.clear();
-        batch.commands.clear();
         self.batch = batch;
+        if let Some(conn) = self.conns[id.0 as usize].as_deref_mut() {
+            conn.decoder = decoder;
+        }
         done
     }
 
@@ -418,7 +427,7 @@ impl Shard {
         let mut count = 0;
         for decoded in &batch.commands {
             let spans = &batch.spans[decoded.spans.clone()];
-            if let Some(span) = spans.get(1) {
+            if let Some(span) = spans.get(1).filter(|_| !decoded.scratch) {
                 let hash = table.hash(span.of(&bytes[decoded.start..]));
                 table.prefetch(hash);
                 hashes[count] = hash;
@@ -430,9 +439,9 @@ impl Shard {
         }
     }
 
-    fn protocol_error(&mut self, id: ConnId, text: &str) {
+    fn protocol_error(&mut self, id: ConnId, text: &[u8]) {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        Reply::new(&mut conn.out, conn.protocol).error(format!("ERR {text}"));
+        Reply::new(&mut conn.out, conn.protocol).error(text);
         conn.close_after_reply = true;
         conn.query = Vec::new();
         self.stats.count_error(b"ERR");
@@ -440,13 +449,13 @@ impl Shard {
     }
 
     fn check_query_limit(&mut self, id: ConnId) {
-        let limit = self.config.client_query_buffer_limit;
+        let limit = self.config.clients.query_buffer_limit;
         if let Some(conn) = self.conns[id.0 as usize].as_deref()
             && conn.query.len() as u64 > limit
         {
             self.stats.query_buffer_limit_disconnections += 1;
             crate::log!(
-                Warning,
+                Level::Warning,
                 "Closing client that reached max query buffer length: {}",
                 session::client::describe(self, conn)
             );
@@ -535,9 +544,6 @@ impl Shard {
         }
         if let Some(conn) = self.conns[id.0 as usize].as_deref_mut() {
             conn.last_command = Some(command.id);
-        }
-        if micros as i64 >= self.config.slowlog_log_slower_than || !self.monitors.is_empty() {
-            self.after_call(id, command, args, micros);
         }
         outcome
     }

@@ -80,8 +80,8 @@ impl Subscriptions {
 
     /// Patterns that match a channel, each with a subscriber: a client gets one message for each of its patterns.
     pub fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a [u8], ConnId)> {
-        (self.patterns.iter())
-            .filter(move |(pattern, _)| glob::matches(pattern, channel))
-            .flat_map(|(pattern, subscribers)| subscribers.iter().map(move |&conn| (pattern.as_slice(), conn)))
+        (self.patterns.iter()).filter(move |(pattern, _)| glob::matches(pattern, channel)).flat_map(
+            |(pattern, subscribers)| subscribers.iter().map(move |&conn| (pattern.as_slice(), conn)),
+        )
     }
 }

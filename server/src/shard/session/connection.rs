@@ -51,7 +51,7 @@ pub fn select(s: &mut Session<'_>) -> Outcome {
 
 /// Checks a user and password. The time it takes does not depend on where the password differs.
 fn authenticate(s: &mut Session<'_>, user: &[u8], password: &[u8]) -> Result<(), CommandError> {
-    let expected = s.shard.config.requirepass.as_bytes();
+    let expected = s.shard.config.security.requirepass.as_slice();
     let mut differs = u8::from(expected.len() != password.len());
     for (at, &byte) in password.iter().enumerate() {
         differs |= byte ^ expected.get(at).copied().unwrap_or_default();
@@ -68,7 +68,7 @@ pub fn auth(s: &mut Session<'_>) -> Outcome {
         return Err(CommandError::Syntax);
     }
     if s.args.len() == 2 {
-        if s.shard.config.requirepass.is_empty() {
+        if s.shard.config.security.requirepass.is_empty() {
             return Err(NO_PASSWORD_SET);
         }
         authenticate(s, b"default", s.args.at(1))?;
@@ -155,7 +155,7 @@ pub fn reset(s: &mut Session<'_>) -> Outcome {
     s.shard.discard_transaction(id);
     s.shard.unsubscribe_all(id);
     s.shard.monitors.remove(&id);
-    let authenticated = s.shard.config.requirepass.is_empty();
+    let authenticated = s.shard.config.security.requirepass.is_empty();
     let conn = s.conn_mut();
     conn.monitor = false;
     conn.protocol = Protocol::Resp2;

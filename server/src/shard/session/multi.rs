@@ -45,13 +45,15 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
         return Ok(());
     }
     s.reply.array(multi.queue.len());
-    let (shard, out) = (&mut *s.shard, s.reply.out());
-    shard.in_transaction = true;
+    let mut out = Vec::new();
+    s.shard.in_transaction = true;
     for queued in &multi.queue {
         // The reply of a command that failed is an element like any other.
-        let _ = shard.call(id, queued.command, queued.argv.as_args(), out);
+        let _ = s.shard.call(id, queued.command, queued.argv.as_args(), &mut out);
+        s.reply.raw(&out);
+        out.clear();
     }
-    shard.in_transaction = false;
+    s.shard.in_transaction = false;
     Ok(())
 }
 

@@ -157,8 +157,7 @@ pub fn help(s: &mut Session<'_>) -> Outcome {
 
 impl Shard {
     fn publish_to_shard_channel(&mut self, channel: &[u8], message: &[u8]) -> usize {
-        let subscribers: Vec<ConnId> =
-            self.realm.subscriptions.subscribers(Kind::Shard, channel).collect();
+        let subscribers: Vec<ConnId> = self.realm.subscriptions.subscribers(Kind::Shard, channel).collect();
         for &id in &subscribers {
             self.push(id, &[b"smessage", channel, message]);
         }
