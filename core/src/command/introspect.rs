@@ -170,7 +170,11 @@ fn info(reply: &mut Reply<'_>, row: &'static Command) {
     row.tips.0.iter().for_each(|tip| reply.bulk(tip.name().as_bytes()));
     reply.set(row.keys.len());
     row.keys.iter().for_each(|spec| key_spec(reply, spec));
-    reply.set(row.subcommands().len());
+    if row.subcommand_count == 0 {
+        // A set when it is empty, an array when it is not: so Redis has it, and clients have adapted.
+        return reply.set(0);
+    }
+    reply.array(row.subcommands().len());
     row.subcommands().iter().for_each(|row| info(reply, row));
 }
 
@@ -365,3 +369,100 @@ const HELP: &[&str] = &[
     "HELP",
     "    Print this help.",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::{Access, Data, Effects, Keyspace, Settings};
+    use crate::resp::{Argv, Protocol};
+
+    /// What `line` answers, with line ends shown as spaces.
+    fn answer(protocol: Protocol, line: &str) -> String {
+        let argv = Argv::of(line.split(' '));
+        let args = argv.as_args();
+        let container = lookup(args.at(0)).expect("a command");
+        let command = args.get(1).and_then(|name| subcommand(container, name)).unwrap_or(container);
+        let mut out = Vec::new();
+        let (mut keyspace, mut effects, settings) =
+            (Keyspace::new(1, 1), Effects::default(), Settings::default());
+        let (keyspace, effects, settings) = (&mut keyspace, &mut effects, &settings);
+        let data = Data { keyspace, settings, effects, db: 0, now: 0, access: Access::default() };
+        let reply = Reply::new(&mut out, protocol);
+        let mut call = Call { command, args, data, reply, may_block: false, block: None };
+        _ = super::super::execute(&mut call);
+        String::from_utf8(out).expect("text").replace("\r\n", " ")
+    }
+
+    #[test]
+    fn command_info() {
+        let line = "COMMAND INFO GET nope client|nope";
+        assert_eq!(
+            answer(Protocol::Resp3, line),
+            "*3 *10 $3 get :2 ~2 +readonly +fast :1 :1 :1 ~3 +@read +@string +@fast ~0 ~1 %3 $5 flags ~2 +RO +access \
+             $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 \
+             $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 ~0 _ _ "
+        );
+        assert!(answer(Protocol::Resp2, line).ends_with("$5 limit :0 *0 $-1 $-1 "));
+        assert!(
+            answer(Protocol::Resp2, "COMMAND INFO LMOVE").contains(" lmove :5 *2 +write +denyoom :1 :2 :1 ")
+        );
+        assert!(answer(Protocol::Resp2, "COMMAND INFO ZDIFF").contains(" +readonly +movablekeys :0 :0 :0 "));
+        let all = format!("*{} *10 ", top_level().count());
+        assert!(answer(Protocol::Resp2, "COMMAND").starts_with(&all));
+        assert!(answer(Protocol::Resp2, "COMMAND INFO").starts_with(&all));
+        assert_eq!(answer(Protocol::Resp2, "COMMAND COUNT"), format!(":{} ", top_level().count()));
+    }
+
+    #[test]
+    fn command_docs() {
+        assert_eq!(answer(Protocol::Resp3, "COMMAND DOCS nope get|nope"), "%0 ");
+        let docs = answer(Protocol::Resp3, "COMMAND DOCS LPOP object|freq");
+        assert!(docs.starts_with("%2 $4 lpop %6 $7 summary "), "{docs}");
+        assert!(docs.contains(
+            " $9 arguments *2 %4 $4 name $3 key $4 type $3 key $12 display_text $3 key $14 key_spec_index :0 \
+             %5 $4 name $5 count $4 type $7 integer $12 display_text $5 count $5 since $5 6.2.0 $5 flags ~1 +optional "
+        ));
+        let docs = answer(Protocol::Resp2, "COMMAND DOCS quit");
+        assert!(
+            docs.contains(" $9 doc_flags *1 +deprecated $16 deprecated_since $5 7.2.0 $11 replaced_by "),
+            "{docs}"
+        );
+        assert!(
+            answer(Protocol::Resp2, "COMMAND DOCS").starts_with(&format!("*{} ", top_level().count() * 2))
+        );
+    }
+
+    #[test]
+    fn command_list() {
+        let list = |line: &str| answer(Protocol::Resp3, &format!("COMMAND LIST{line}"));
+        assert!(list("").starts_with(&format!("*{} ", TABLE.len())));
+        assert_eq!(list(" FILTERBY PATTERN OBJECT|?R*"), "*1 $11 object|freq ");
+        assert_eq!(
+            list(" filterby aclcat TRANSACTION"),
+            "*5 $5 multi $4 exec $7 discard $5 watch $7 unwatch "
+        );
+        assert_eq!(list(" FILTERBY ACLCAT nope"), "*0 ");
+        assert_eq!(list(" FILTERBY MODULE m"), "*0 ");
+        for wrong in
+            [" FILTERBY", " FILTERBY MODULE", " FILTERBY NOPE x", " NOPE MODULE x", " FILTERBY MODULE m m"]
+        {
+            assert_eq!(list(wrong), "-ERR syntax error ", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn command_getkeys() {
+        let keys = |line: &str| answer(Protocol::Resp2, &format!("COMMAND GETKEYS {line}"));
+        assert_eq!(keys("MSET a 1 b 2"), "*2 $1 a $1 b ");
+        assert_eq!(keys("nope a"), "-ERR Invalid command specified ");
+        assert_eq!(keys("object nope a"), "-ERR Invalid command specified ");
+        assert_eq!(keys("ping"), "-ERR The command has no key arguments ");
+        assert_eq!(keys("ssubscribe a"), "-ERR The command has no key arguments ");
+        assert_eq!(keys("get"), "-ERR Invalid number of arguments specified for command ");
+        assert_eq!(keys("zdiff 2 a"), "-ERR Invalid arguments specified for command ");
+        assert_eq!(
+            answer(Protocol::Resp3, "COMMAND GETKEYSANDFLAGS LMOVE a b LEFT RIGHT"),
+            "*2 *2 $1 a ~3 +RW +access +delete *2 $1 b ~2 +RW +insert "
+        );
+    }
+}
