@@ -391,6 +391,17 @@ impl fmt::Debug for Frame {
 }
 
 impl Frame {
+    /// Whether it prints as more than one item; such a value of a map begins on its own line.
+    fn forks(&self) -> bool {
+        match self {
+            Frame::Array(list) | Frame::Set(list) | Frame::Push(list) => {
+                list.len() > 1 || list.iter().any(Frame::forks)
+            }
+            Frame::Map(pairs) => pairs.len() > 1 || pairs.iter().any(|(_, value)| value.forks()),
+            _ => false,
+        }
+    }
+
     fn print(&self, f: &mut fmt::Formatter<'_>, indent: &mut String) -> fmt::Result {
         match self {
             Frame::Simple(text) => f.write_str(&String::from_utf8_lossy(text)),
@@ -449,6 +460,9 @@ fn print_pairs(
         item(f, index, width, '#', indent)?;
         nested(f, key, width, indent)?;
         f.write_str(" => ")?;
+        if value.forks() {
+            write!(f, "\n{indent}{:1$}", "", width + 2)?;
+        }
         nested(f, value, width, indent)?;
     }
     Ok(())
@@ -467,4 +481,171 @@ fn nested(f: &mut fmt::Formatter<'_>, frame: &Frame, width: usize, indent: &mut 
     let result = frame.print(f, indent);
     indent.truncate(outer);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn prints(bytes: &str, expected: &str) {
+        let (frame, used) = Frame::decode(bytes.as_bytes()).unwrap().unwrap();
+        assert_eq!(used, bytes.len());
+        assert_eq!(frame.to_string(), expected);
+        assert_eq!(frame.to_bytes(), bytes.as_bytes());
+    }
+
+    /// Recorded from `redis-cli -3 --no-raw` of Redis 8.0.6.
+    #[test]
+    fn prints_as_redis_cli() {
+        prints("+OK\r\n", "OK");
+        prints("-ERR no\r\n", "(error) ERR no");
+        prints(":-3\r\n", "(integer) -3");
+        prints("$3\r\na\"\n\r\n", r#""a\"\n""#);
+        for null in ["$-1\r\n", "*-1\r\n", "_\r\n"] {
+            prints(null, "(nil)");
+        }
+        prints(",3.141\r\n", "(double) 3.141");
+        prints(",inf\r\n", "(double) inf");
+        prints("#t\r\n", "(true)");
+        prints("=8\r\ntxt:a\nb \r\n", "a\nb ");
+        prints("(123456789012345678901234567890\r\n", "123456789012345678901234567890");
+        prints("*0\r\n", "(empty array)");
+        prints("%0\r\n", "(empty hash)");
+        prints("~0\r\n", "(empty set)");
+        prints(
+            "*2\r\n*2\r\n:1\r\n*2\r\n:2\r\n:3\r\n~1\r\n$1\r\na\r\n",
+            concat!("1) 1) (integer) 1\n", "   2) 1) (integer) 2\n", "      2) (integer) 3\n", "2) 1~ \"a\"",),
+        );
+        let ten: String = (1..=10).map(|n| format!(":{n}\r\n")).collect();
+        let lines: Vec<String> = (1..=10).map(|n| format!("{n:2}) (integer) {n}")).collect();
+        prints(&format!("*10\r\n{ten}"), &lines.join("\n"));
+    }
+
+    /// Recorded from `redis-cli -3 --no-raw` of Redis 8.0.6: a value with several items begins on its own line.
+    #[test]
+    fn prints_maps_as_redis_cli() {
+        prints(
+            "%2\r\n+k\r\n*1\r\n*1\r\n:1\r\n+z\r\n*1\r\n*2\r\n:1\r\n:2\r\n",
+            concat!(
+                "1# k => 1) 1) (integer) 1\n",
+                "2# z => \n",
+                "   1) 1) (integer) 1\n",
+                "      2) (integer) 2",
+            ),
+        );
+        prints(
+            "*1\r\n%2\r\n+k\r\n%1\r\n+a\r\n:1\r\n+z\r\n~2\r\n:1\r\n:2\r\n",
+            concat!(
+                "1) 1# k => 1# a => (integer) 1\n",
+                "   2# z => \n",
+                "      1~ (integer) 1\n",
+                "      2~ (integer) 2",
+            ),
+        );
+    }
+
+    #[test]
+    fn malformed_is_told_from_short() {
+        for bad in [
+            "x",
+            ":+1\r\n",
+            ":01\r\n",
+            ":\r\n",
+            "$-2\r\n",
+            "$01\r\n",
+            "$1\r\nabc",
+            "*-2\r\n",
+            "%-1\r\n",
+            "#x\r\n",
+            "_x\r\n",
+            ",\r\n",
+            ",1 \r\n",
+            "(1.5\r\n",
+            "(-\r\n",
+            "=3\r\ntxt\r\n",
+            "=4\r\ntxt;\r\n",
+            "+a\rb\r\n",
+            "+a\n",
+            "*1\r\nx",
+        ] {
+            assert!(Frame::decode(bad.as_bytes()).is_err(), "{bad:?}");
+        }
+        for short in [
+            "",
+            "*",
+            "*1000000000\r\n",
+            "$5\r\nabcde",
+            "$5\r\nabcde\r",
+            "%1\r\n+a\r\n",
+            "|1\r\n+a\r\n+b\r\n",
+            "+a\r",
+        ] {
+            assert_eq!(Frame::decode(short.as_bytes()), Ok(None), "{short:?}");
+        }
+        assert!(Frame::decode("*1\r\n".repeat(MAX_DEPTH + 2).as_bytes()).is_err());
+        assert_eq!(Frame::decode("*1\r\n".repeat(MAX_DEPTH).as_bytes()), Ok(None));
+    }
+
+    #[test]
+    fn in_resp2() {
+        let (frame, _) = Frame::decode(b"*3\r\n%1\r\n+a\r\n,1.5\r\n#t\r\n_\r\n").unwrap().unwrap();
+        assert_eq!(
+            frame.in_protocol(Protocol::Resp2).to_bytes(),
+            b"*3\r\n*2\r\n+a\r\n$3\r\n1.5\r\n:1\r\n$-1\r\n"
+        );
+    }
+
+    fn frame() -> impl Strategy<Value = Frame> {
+        let line = || prop::collection::vec(any::<u8>().prop_filter("line", |b| !b"\r\n".contains(b)), 0..8);
+        let leaf = prop_oneof![
+            line().prop_map(Frame::Simple),
+            line().prop_map(Frame::Error),
+            any::<i64>().prop_map(Frame::Int),
+            prop::collection::vec(any::<u8>(), 0..200).prop_map(Frame::Bulk),
+            Just(Frame::Null),
+            Just(Frame::NullArray),
+            Just(Frame::Null3),
+            any::<f64>().prop_map(Frame::double),
+            any::<bool>().prop_map(Frame::Bool),
+            (any::<[u8; 3]>().prop_filter("format", |b| b.iter().all(|b| !b"\r\n".contains(b))), line())
+                .prop_map(|(format, text)| Frame::Verbatim(format, text)),
+            any::<i128>().prop_map(|n| Frame::BigNumber(n.to_string().into_bytes())),
+        ];
+        leaf.prop_recursive(4, 40, 6, |inner| {
+            let pairs = prop::collection::vec((inner.clone(), inner.clone()), 0..4);
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Frame::Array),
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Frame::Set),
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Frame::Push),
+                pairs.clone().prop_map(Frame::Map),
+                (pairs, inner).prop_map(|(pairs, about)| Frame::Attribute(pairs, Box::new(about))),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn encode_and_decode_are_inverse(frame in frame(), tail in prop::collection::vec(any::<u8>(), 0..5)) {
+            let mut bytes = frame.to_bytes();
+            let len = bytes.len();
+            for end in 0..len {
+                prop_assert_eq!(Frame::decode(&bytes[..end]), Ok(None));
+            }
+            bytes.extend_from_slice(&tail);
+            prop_assert_eq!(Frame::decode(&bytes), Ok(Some((frame, len))));
+        }
+
+        #[test]
+        fn what_decodes_encodes_to_the_same_bytes(
+            bytes in prop::collection::vec(prop::sample::select(b"*$+-:%~_#,=(>|0123tf.e\r\n\n\ra".to_vec()), 0..40),
+        ) {
+            if let Ok(Some((frame, used))) = Frame::decode(&bytes) {
+                prop_assert_eq!(frame.to_bytes(), &bytes[..used]);
+                frame.to_string();
+            }
+        }
+    }
 }
