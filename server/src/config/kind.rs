@@ -67,8 +67,8 @@ pub enum Kind {
     Clamped((i64, i64), (i64, i64)),
     /// Bytes with an optional unit; `b`, `k`, `kb`, `m`, `mb`, `g`, `gb`.
     Memory(u64, u64),
-    /// The same, moved up to a minimum that is not an error.
-    MemoryAtLeast(u64, u64),
+    /// The same, then quietly moved up to a minimum.
+    MemoryAtLeast((u64, u64), u64),
     /// Bytes, or a share of maxmemory.
     MemoryOrPercent,
     /// File permissions.
@@ -147,8 +147,8 @@ impl Kind {
                 Value::Integer(within(integer(word)?, *min, *max)?.clamp((*low).into(), (*high).into()))
             }
             Kind::Memory(min, max) => Value::Integer(within(memory(word)?, *min, *max)?),
-            Kind::MemoryAtLeast(min, max) => {
-                Value::Integer(memory(word)?.clamp((*min).into(), (*max).into()))
+            Kind::MemoryAtLeast((min, max), least) => {
+                Value::Integer(within(memory(word)?, *min, *max)?.max((*least).into()))
             }
             Kind::MemoryOrPercent => Value::Integer(memory_or_percent(word)?),
             Kind::Octal(max) => Value::Integer(octal(word, *max)?.into()),
@@ -383,28 +383,29 @@ pub fn locale(name: &[u8]) -> Result<(), &'static str> {
     }
 }
 
-/// Text with variables in braces, where `{{` stands for a brace.
+/// Text with variables in braces, where `{{` stands for a brace. Variables that may stand for nothing are not enough.
 pub fn title_template(template: &[u8]) -> Result<(), &'static str> {
     const VARIABLES: [&str; 7] =
         ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
     let wrong = Err("template format is invalid or contains unknown variables");
-    if template.is_empty() {
-        return wrong;
-    }
     let mut rest = template;
+    let mut has_content = false;
     while let Some(open) = rest.iter().position(|b| *b == b'{') {
+        has_content |= open > 0;
         rest = &rest[open + 1..];
         if let Some(after) = rest.strip_prefix(b"{") {
             rest = after;
+            has_content = true;
             continue;
         }
         let Some(close) = rest.iter().position(|b| *b == b'}') else { return wrong };
         if !VARIABLES.iter().any(|variable| variable.as_bytes() == &rest[..close]) {
             return wrong;
         }
+        has_content |= !matches!(&rest[..close], b"title" | b"server-mode");
         rest = &rest[close + 1..];
     }
-    Ok(())
+    if has_content || !rest.is_empty() { Ok(()) } else { wrong }
 }
 
 fn choice(names: &[&str], word: &[u8]) -> Result<usize, Reason> {

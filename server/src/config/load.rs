@@ -202,9 +202,15 @@ impl Loader {
         let words = words::split(line).ok_or("Unbalanced quotes in configuration line")?;
         let Some((name, values)) = words.split_first() else { return Ok(()) };
         if let Some(option) = options::find(name) {
-            if values.is_empty() || (values.len() > 1 && !option.kind.takes_several()) {
+            if values.len() != 1 && !option.kind.takes_several() {
                 return Err("wrong number of arguments".into());
             }
+            // One word that stands for several may hold quotes of its own: `--save "''"`.
+            let several = match values {
+                [one] if option.kind.takes_several() && !one.is_empty() => words::split(one),
+                _ => None,
+            };
+            let values = several.as_deref().unwrap_or(values);
             let accumulate = self.save_given;
             self.save_given |= matches!(option.kind, Kind::Save);
             let value = option.kind.parse(values, &self.config.value(option), accumulate);

@@ -349,7 +349,7 @@ options! {
         "repl-ping-replica-period" / "repl-ping-slave-period" POSITIVE, "10";
         "repl-timeout"      POSITIVE, "60";
         "repl-disable-tcp-nodelay" BOOL, "no";
-        "repl-backlog-size" Kind::MemoryAtLeast(16384, i64::MAX as u64), "1mb";
+        "repl-backlog-size" Kind::MemoryAtLeast((1, i64::MAX as u64), 16384), "1mb";
         "repl-backlog-ttl"  COUNT, "3600";
         "repl-mptcp"        BOOL, "no", IMMUTABLE | HIDDEN;
         "min-replicas-to-write" / "min-slaves-to-write" INT, "0";

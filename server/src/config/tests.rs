@@ -217,6 +217,7 @@ fn values_as_redis_reads_and_prints_them() {
         ("hz", "0", "1"),
         ("hz", "501", "500"),
         ("repl-backlog-size", "1", "16384"),
+        ("repl-backlog-size", "0", "! argument must be between 1 and 9223372036854775807 inclusive"),
         ("maxmemory", "1g", "1000000000"),
         ("maxmemory", "1Kb", "1024"),
         ("maxmemory", "5B", "5"),
@@ -312,6 +313,7 @@ fn values_as_redis_reads_and_prints_them() {
         ("requirepass", "a b\"c", "a b\"c"),
         ("proc-title-template", "{port} }", "{port} }"),
         ("proc-title-template", "a{{port}", "a{{port}"),
+        ("proc-title-template", "{title}{server-mode}", title),
         ("proc-title-template", "{foo}", title),
         ("proc-title-template", "{title", title),
         ("proc-title-template", "", title),
@@ -421,6 +423,8 @@ fn command_line_forms() {
     assert_eq!(of(&["--save", ""], "save"), "");
     assert_eq!(of(&["--save"], "save"), "");
     assert_eq!(of(&["--save", "--port", "0"], "save"), "");
+    assert_eq!(value(&read("SAVE"), "save"), "");
+    assert_eq!(of(&["--save", "''"], "save"), "");
     assert_eq!(of(&["--save", "--port", "0"], "port"), "0");
     assert_eq!(of(&["--save", "60", "1000"], "save"), "60 1000");
     assert_eq!(of(&["--save", "60 1000 10 5"], "save"), "60 1000 10 5");
