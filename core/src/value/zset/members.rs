@@ -398,8 +398,10 @@ struct Segment {
 /// No handle is `u32::MAX`.
 const EMPTY: u64 = u64::MAX;
 
-/// Segments that would need more bits of the hash grow beyond their size instead.
+/// A segment's slots need some of the 32 bits of a hash for themselves.
 const MAX_DEPTH: u32 = 24;
+/// Directory places a segment.
+const SPARSEST: usize = 8;
 
 impl<const SEGMENT: usize> Index<SEGMENT> {
     fn new() -> Self {
@@ -428,15 +430,15 @@ impl<const SEGMENT: usize> Index<SEGMENT> {
     fn add(&mut self, hash: u32, handle: Handle) {
         loop {
             let number = self.segment(hash);
-            let segment = &mut self.segments[number];
+            let segment = &self.segments[number];
             let capacity = segment.slots.len();
             if (segment.live as usize) < capacity * 7 / 8 {
-                segment.add(hash, handle);
+                self.segments[number].add(hash, handle);
                 return;
             }
-            if capacity < SEGMENT || segment.depth == MAX_DEPTH {
+            if capacity < SEGMENT || !self.divides(segment.depth) {
                 let more = (capacity / 8).max(8);
-                segment.resize(capacity + more);
+                self.segments[number].resize(capacity + more);
                 self.slots += more;
             } else {
                 self.divide(number);
@@ -461,6 +463,12 @@ impl<const SEGMENT: usize> Index<SEGMENT> {
     fn segment(&self, hash: u32) -> usize {
         // Shifting in u64, because a depth of 0 shifts all 32 bits out.
         self.directory[(u64::from(hash) >> (32 - self.depth)) as usize] as usize
+    }
+
+    /// Whether a segment of this depth may be divided. A directory much longer than there are segments would serve an
+    /// unlucky hash only; the segment grows beyond its size instead.
+    fn divides(&self, depth: u32) -> bool {
+        depth < self.depth || depth < MAX_DEPTH && self.directory.len() < self.segments.len() * SPARSEST
     }
 
     fn divide(&mut self, number: usize) {
@@ -626,6 +634,7 @@ mod tests {
 
             let index = &self.index;
             assert_eq!(index.directory.len(), 1 << index.depth);
+            assert!(index.directory.len() <= index.segments.len() * 2 * SPARSEST);
             let live: usize = index.segments.iter().map(|segment| segment.live as usize).sum();
             assert_eq!(live, model.len());
             let slots: usize = index.segments.iter().map(|segment| segment.slots.len()).sum();
