@@ -725,3 +725,374 @@ fn read_score(item: Item<'_>) -> Option<f64> {
         Item::Bytes(text) => parse_f64(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cmp::Ordering;
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// The slow obvious version: a sorted vector.
+    #[derive(Default)]
+    struct Model(Vec<(f64, Vec<u8>)>);
+
+    impl Model {
+        fn find(&self, member: &[u8]) -> Option<usize> {
+            self.0.iter().position(|(_, other)| other == member)
+        }
+
+        fn insert(&mut self, member: &[u8], score: f64) -> Inserted {
+            let inserted = match self.find(member) {
+                Some(rank) if self.0[rank].0 == score => return Inserted::Same,
+                Some(rank) => Inserted::Updated(self.0.remove(rank).0),
+                None => Inserted::Added,
+            };
+            self.0.push((score, member.to_vec()));
+            self.0.sort_by(|a, b| match a.0.partial_cmp(&b.0) {
+                Some(Ordering::Equal) | None => a.1.cmp(&b.1),
+                Some(order) => order,
+            });
+            inserted
+        }
+
+        fn ranks(&self, mut inside: impl FnMut(&(f64, Vec<u8>)) -> bool) -> Vec<(f64, Vec<u8>)> {
+            self.0.iter().filter(|row| inside(row)).cloned().collect()
+        }
+    }
+
+    fn rows<'a>(pairs: impl Iterator<Item = (Member<'a>, f64)>) -> Vec<(f64, Vec<u8>)> {
+        pairs.map(|(member, score)| (score, member.to_vec())).collect()
+    }
+
+    fn random_score(rng: &mut Rng, equal: bool) -> f64 {
+        match rng.below(8) {
+            _ if equal => 0.0,
+            0 => f64::INFINITY,
+            1 => f64::NEG_INFINITY,
+            2 => rng.below(1000) as f64 / 8.0,
+            3 => rng.next_u64() as i64 as f64,
+            _ => rng.below(9) as f64 - 4.0,
+        }
+    }
+
+    fn random_member(rng: &mut Rng) -> Vec<u8> {
+        let number = rng.below(150);
+        match number % 4 {
+            0 => number.to_string().into_bytes(),
+            1 => format!("member {number}").into_bytes(),
+            2 => format!("{number}{}", "x".repeat(30)).into_bytes(),
+            _ => vec![number as u8; (number % 5) as usize],
+        }
+    }
+
+    fn score_bound(rng: &mut Rng) -> ScoreBound {
+        let score = random_score(rng, false);
+        if rng.below(2) == 0 { ScoreBound::Incl(score) } else { ScoreBound::Excl(score) }
+    }
+
+    fn lex_bound<'a>(rng: &mut Rng, member: &'a [u8]) -> LexBound<'a> {
+        match rng.below(8) {
+            0 => LexBound::Min,
+            1 => LexBound::Max,
+            2..5 => LexBound::Incl(member),
+            _ => LexBound::Excl(member),
+        }
+    }
+
+    /// Random operations, everything compared with the model at every step. Returns whether the set ended large.
+    fn run(seed: u64, limits: ZsetLimits, equal: bool, steps: u32) -> bool {
+        let mut rng = Rng::new(seed);
+        let mut zset = Zset::new(seed);
+        let mut model = Model::default();
+        let mut was_large = false;
+        for step in 0..steps {
+            let context = format!("seed {seed} {limits:?} equal {equal} step {step}");
+            let member = random_member(&mut rng);
+            let len = model.0.len();
+            match rng.below(20) {
+                0..12 => {
+                    let score = random_score(&mut rng, equal);
+                    let expands = model.find(&member).is_none()
+                        && (len >= limits.max_listpack_entries || member.len() > limits.max_listpack_value);
+                    was_large |= expands;
+                    assert_eq!(
+                        zset.insert(&member, score, &limits),
+                        model.insert(&member, score),
+                        "{context}"
+                    );
+                }
+                12..16 => {
+                    let expected = model.find(&member).map(|rank| model.0.remove(rank).0);
+                    assert_eq!(zset.remove(&member), expected, "{context}");
+                }
+                16 => {
+                    let expected =
+                        (len > 0).then(|| model.0.remove(0)).map(|(score, member)| (member, score));
+                    assert_eq!(zset.pop_min(), expected, "{context}");
+                }
+                17 => {
+                    let expected = model.0.pop().map(|(score, member)| (member, score));
+                    assert_eq!(zset.pop_max(), expected, "{context}");
+                }
+                18 => {
+                    let start = rng.index(len + 3);
+                    let end = start + rng.index(12);
+                    let mut shown = Vec::new();
+                    let removed =
+                        zset.remove_range(start..end, |member, score| shown.push((score, member.to_vec())));
+                    let (start, end) = (start.min(len), end.min(len));
+                    assert_eq!(shown, model.0.drain(start..end).collect::<Vec<_>>(), "{context}");
+                    assert_eq!(removed, end - start);
+                }
+                _ => zset = zset.clone(),
+            }
+            let encoding = if was_large { ZsetEncoding::Skiplist } else { ZsetEncoding::Listpack };
+            assert_eq!(zset.encoding(), encoding, "{context}");
+            compare(&zset, &model, &mut rng, equal, &context);
+        }
+        was_large
+    }
+
+    fn compare(zset: &Zset, model: &Model, rng: &mut Rng, equal: bool, context: &str) {
+        let len = model.0.len();
+        assert_eq!(zset.len(), len, "{context}");
+        assert_eq!(zset.is_empty(), len == 0);
+        assert_eq!(rows(zset.iter()), model.0, "{context}");
+        let down: Vec<_> = model.0.iter().rev().cloned().collect();
+        assert_eq!(rows(zset.iter().rev()), down, "{context}");
+
+        let member = random_member(rng);
+        let rank = model.find(&member);
+        assert_eq!(zset.rank(&member), rank, "{context}");
+        assert_eq!(zset.score(&member), rank.map(|rank| model.0[rank].0), "{context}");
+        let at = rng.index(len + 2);
+        let selected = zset.select(at).map(|(member, score)| (score, member.to_vec()));
+        assert_eq!(selected, model.0.get(at).cloned(), "{context}");
+        let end = at + rng.index(20);
+        let expected: Vec<_> = model.0.iter().take(end).skip(at).cloned().collect();
+        assert_eq!(zset.range(at..end).len(), expected.len());
+        assert_eq!(rows(zset.range(at..end)), expected, "{context}");
+        let mut down = rows(zset.range(at..end).rev());
+        down.reverse();
+        assert_eq!(down, expected, "{context}");
+
+        let (min, max) = (score_bound(rng), score_bound(rng));
+        let expected = model.ranks(|row| min.admits_from_below(row.0) && max.admits_from_above(row.0));
+        let ranks = zset.score_range(min, max);
+        assert_eq!(ranks.len(), expected.len(), "{context} {min:?} {max:?}");
+        assert_eq!(rows(zset.range(ranks)), expected, "{context} {min:?} {max:?}");
+
+        if equal {
+            let (min, max) = (random_member(rng), random_member(rng));
+            let (min, max) = (lex_bound(rng, &min), lex_bound(rng, &max));
+            let expected = model.ranks(|row| min.admits_from_below(&row.1) && max.admits_from_above(&row.1));
+            for ranks in [zset.lex_range(min, max), zset.lex_range_down(min, max)] {
+                assert_eq!(ranks.len(), expected.len(), "{context} {min:?} {max:?}");
+                assert_eq!(rows(zset.range(ranks)), expected, "{context} {min:?} {max:?}");
+            }
+        }
+
+        let (mut cursor, mut seen) = (0, BTreeMap::new());
+        loop {
+            cursor = zset.scan(cursor, 7, |member, score| {
+                assert!(seen.insert(member.to_vec(), score).is_none(), "{context}: shown twice");
+            });
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(seen, model.0.iter().map(|(score, member)| (member.clone(), *score)).collect());
+
+        let wanted = rng.index(len + 3);
+        let mut sampled = Vec::new();
+        zset.sample(wanted, rng, |member, score| sampled.push((score, member.to_vec())));
+        assert_eq!(sampled.len(), wanted.min(len), "{context}");
+        let mut sampled = sampled.iter();
+        let mut next = sampled.next();
+        for row in &model.0 {
+            if next == Some(row) {
+                next = sampled.next();
+            }
+        }
+        assert_eq!(next, None, "{context}: a sample is members in order");
+        let random = zset.random(rng).map(|(member, score)| (score, member.to_vec()));
+        assert_eq!(random.is_some(), len > 0);
+        assert!(random.is_none_or(|row| model.0.contains(&row)));
+    }
+
+    #[test]
+    fn agrees_with_a_sorted_vector_at_every_step() {
+        let unlimited = ZsetLimits { max_listpack_entries: usize::MAX, max_listpack_value: usize::MAX };
+        for seed in 0..4 {
+            for equal in [false, true] {
+                assert!(!run(seed, unlimited, equal, 400));
+                assert!(run(seed, ZsetLimits { max_listpack_entries: 0, ..unlimited }, equal, 400));
+                assert!(run(seed, ZsetLimits { max_listpack_entries: 20, ..unlimited }, equal, 400));
+                assert!(run(seed, ZsetLimits { max_listpack_value: 20, ..unlimited }, equal, 400));
+            }
+        }
+    }
+
+    #[test]
+    fn large_sets_agree_with_a_sorted_vector() {
+        let mut rng = Rng::new(5);
+        let mut zset = Zset::new(5);
+        let mut model = BTreeMap::new();
+        for _ in 0..30_000 {
+            let member = format!("m{}", rng.below(20_000)).into_bytes();
+            if rng.below(4) == 0 {
+                assert_eq!(zset.remove(&member), model.remove(&member));
+            } else {
+                let score = rng.below(5_000) as f64 / 4.0;
+                zset.insert(&member, score, &ZsetLimits::default());
+                model.insert(member, score);
+            }
+        }
+        let mut sorted: Vec<_> = model.into_iter().map(|(member, score)| (score, member)).collect();
+        sorted.sort_by(|a, b| a.partial_cmp(b).expect("no NaN"));
+        assert_eq!(rows(zset.iter()), sorted);
+        for (rank, (score, member)) in sorted.iter().enumerate() {
+            assert_eq!(zset.rank_and_score(member), Some((rank, *score)));
+        }
+        let removed = zset.remove_range(100..sorted.len() - 100, |_, _| ());
+        assert_eq!(removed, sorted.len() - 200);
+        sorted.drain(100..sorted.len() - 100);
+        assert_eq!(rows(zset.iter()), sorted);
+    }
+
+    #[test]
+    fn packed_bytes_are_those_of_redis() {
+        // The listpack in what Redis 8.0 answers to DUMP after ZADD z -0.0 a 1.5 b -inf c inf 12 4611686018427387904 -7
+        // 9007199254740993 e 0.1 f 3 g 4611686018427388928 i.
+        let mut zset = Zset::new(0);
+        for (member, score) in [
+            ("a", -0.0),
+            ("b", 1.5),
+            ("c", f64::NEG_INFINITY),
+            ("12", f64::INFINITY),
+            ("-7", 4611686018427387904.0),
+            ("e", 9007199254740993.0),
+            ("f", 0.1),
+            ("g", 3.0),
+        ] {
+            zset.insert(member.as_bytes(), score, &ZsetLimits::default());
+        }
+        let listpack = zset.as_listpack().expect("a small set");
+        let expected = b"\x4f\0\0\0\x10\0\x81c\x02\x84-inf\x05\x81a\x02\0\x01\x81f\x02\x830.1\x04\
+            \x81b\x02\x831.5\x04\x81g\x02\x03\x01\x81e\x02\xf4\0\0\0\0\0\0\x20\0\x09\xdf\xf9\x02\
+            \xf4\0\0\0\0\0\0\0\x40\x09\x0c\x01\x83inf\x04\xff";
+        assert_eq!(listpack.as_bytes().escape_ascii().to_string(), expected.escape_ascii().to_string());
+
+        let again = Zset::from_listpack(listpack.clone(), &ZsetLimits::default(), 0).expect("it is valid");
+        assert_eq!(rows(again.iter()), rows(zset.iter()));
+        let few = ZsetLimits { max_listpack_entries: 7, ..ZsetLimits::default() };
+        let again = Zset::from_listpack(listpack.clone(), &few, 0).expect("it is valid");
+        assert_eq!(again.encoding(), ZsetEncoding::Skiplist);
+        assert_eq!(rows(again.iter()), rows(zset.iter()));
+    }
+
+    #[test]
+    fn foreign_listpacks_are_checked() {
+        let zset = |items: &[&str]| {
+            let listpack = items.iter().map(|item| item.as_bytes()).collect();
+            Zset::from_listpack(listpack, &ZsetLimits::default(), 0)
+        };
+        assert!(zset(&[]).is_some());
+        assert!(zset(&["a", "1", "b", "1", "c", "1e300"]).is_some());
+        assert!(zset(&["a", "1", "b"]).is_none(), "no score");
+        assert!(zset(&["a", "x"]).is_none(), "not a number");
+        assert!(zset(&["a", "nan"]).is_none(), "not a number");
+        assert!(zset(&["a", "1", "a", "2"]).is_none(), "twice");
+        assert!(zset(&["a", "2", "b", "1"]).is_none(), "descending");
+        assert!(zset(&["b", "1", "a", "1"]).is_none(), "descending");
+    }
+
+    #[test]
+    fn zero_and_minus_zero_are_one_score() {
+        for entries in [0, 128] {
+            let limits = ZsetLimits { max_listpack_entries: entries, ..ZsetLimits::default() };
+            let mut zset = Zset::new(0);
+            zset.insert(b"a", -0.0, &limits);
+            assert_eq!(zset.insert(b"a", 0.0, &limits), Inserted::Same);
+            let stored = zset.score(b"a").expect("it was added");
+            assert_eq!(stored.is_sign_negative(), entries == 0, "a listpack stores an integer");
+            zset.insert(b"b", 0.0, &limits);
+            assert_eq!(zset.rank(b"b"), Some(1));
+            assert_eq!(zset.score_range(ScoreBound::Incl(0.0), ScoreBound::Incl(-0.0)), 0..2);
+            assert_eq!(zset.score_range(ScoreBound::Excl(-0.0), ScoreBound::Incl(1.0)), 2..2);
+        }
+    }
+
+    #[test]
+    fn the_limits_choose_the_encoding() {
+        let limits = ZsetLimits { max_listpack_entries: 3, max_listpack_value: 4 };
+        let encoding = |zset: Zset| zset.encoding().name();
+        assert_eq!(encoding(Zset::new(0)), "listpack");
+        assert_eq!(encoding(Zset::with_hint(3, 4, &limits, 0)), "listpack");
+        assert_eq!(encoding(Zset::with_hint(4, 1, &limits, 0)), "skiplist");
+        assert_eq!(encoding(Zset::with_hint(1, 5, &limits, 0)), "skiplist");
+        let some = |members: &[&str]| {
+            encoding(Zset::from_scored(members.iter().map(|member| (member, 1.0)), &limits, 0))
+        };
+        assert_eq!(some(&["a", "b", "c", "a", "b"]), "listpack");
+        assert_eq!(some(&["a", "b", "c", "d"]), "skiplist");
+        assert_eq!(some(&["a", "bcdef"]), "skiplist");
+
+        let mut zset = Zset::from_scored([("a", 1.0), ("b", 1.0), ("c", 1.0)], &limits, 0);
+        zset.insert(b"c", 7.0, &limits);
+        assert_eq!(zset.encoding(), ZsetEncoding::Listpack, "an update needs no room");
+        zset.insert(b"d", 7.0, &limits);
+        assert_eq!(zset.encoding(), ZsetEncoding::Skiplist);
+        zset.remove_range(0..4, |_, _| ());
+        assert_eq!(zset.encoding(), ZsetEncoding::Skiplist, "there is no way back");
+    }
+
+    #[test]
+    fn lexical_ranges_of_unequal_scores_are_walks_as_in_redis() {
+        let members = ["m", "c", "x", "a", "f", "z"];
+        let scored = members.iter().enumerate().map(|(at, member)| (member, at as f64));
+        let zset = Zset::from_scored(scored, &ZsetLimits::default(), 0);
+        let show = |ranks| -> String {
+            zset.range(ranks).map(|(member, _)| String::from_utf8_lossy(&member).into_owned()).collect()
+        };
+        use LexBound::{Excl, Incl, Max, Min};
+        // Upwards, downwards: the answers of Redis 8.0.
+        for (min, max, up, down) in [
+            (Incl(&b"c"[..]), Incl(&b"f"[..]), "", ""),
+            (Min, Max, "mcxafz", "mcxafz"),
+            (Incl(b"n"), Max, "xafz", "z"),
+            (Min, Incl(b"e"), "", ""),
+            (Excl(b"a"), Incl(b"z"), "mcxafz", "fz"),
+            (Incl(b"f"), Incl(b"c"), "", ""),
+            (Incl(b"b"), Incl(b"m"), "mc", "f"),
+            (Incl(b"g"), Excl(b"x"), "mc", ""),
+            (Incl(b"a"), Excl(b"m"), "", ""),
+            (Incl(b"y"), Max, "z", "z"),
+        ] {
+            assert_eq!(show(zset.lex_range(min, max)), up, "{min:?} {max:?}");
+            assert_eq!(show(zset.lex_range_down(min, max)), down, "{min:?} {max:?}");
+        }
+    }
+
+    #[test]
+    fn samples_reach_every_member() {
+        for limits in [ZsetLimits::default(), ZsetLimits { max_listpack_entries: 0, max_listpack_value: 64 }]
+        {
+            let zset = Zset::from_scored((0..10).map(|n| (n.to_string(), f64::from(n))), &limits, 0);
+            let mut rng = Rng::new(3);
+            let mut seen = [0; 10];
+            for _ in 0..1000 {
+                zset.sample(3, &mut rng, |_, score| seen[score as usize] += 1);
+            }
+            assert_eq!(seen.iter().sum::<i32>(), 3000);
+            assert!(seen.iter().all(|times| (200..400).contains(times)), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn can_move_to_another_thread() {
+        fn moves<T: Send + 'static>() {}
+        moves::<Zset>();
+    }
+}
