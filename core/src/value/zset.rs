@@ -963,30 +963,36 @@ mod tests {
 
     #[test]
     fn packed_bytes_are_those_of_redis() {
-        // The listpack in what Redis 8.0 answers to DUMP after ZADD z -0.0 a 1.5 b -inf c inf 12 4611686018427387904 -7
-        // 9007199254740993 e 0.1 f 3 g 4611686018427388928 i.
+        // What Redis 8.0 answers to DUMP of these, less its frame.
         let mut zset = Zset::new(0);
         for (member, score) in [
             ("a", -0.0),
             ("b", 1.5),
             ("c", f64::NEG_INFINITY),
             ("12", f64::INFINITY),
+            ("long member", 1e20),
             ("-7", 4611686018427387904.0),
             ("e", 9007199254740993.0),
             ("f", 0.1),
             ("g", 3.0),
+            ("h", 1e-7),
+            // Beyond half an i64, the text is made first and found to be an integer then, another one.
+            ("i", 4611686018427388928.0),
+            ("j", 5e18),
         ] {
             zset.insert(member.as_bytes(), score, &ZsetLimits::default());
         }
         let listpack = zset.as_listpack().expect("a small set");
-        let expected = b"\x4f\0\0\0\x10\0\x81c\x02\x84-inf\x05\x81a\x02\0\x01\x81f\x02\x830.1\x04\
+        let expected =
+            b"\x7f\0\0\0\x18\0\x81c\x02\x84-inf\x05\x81a\x02\0\x01\x81h\x02\x841e-7\x05\x81f\x02\x830.1\x04\
             \x81b\x02\x831.5\x04\x81g\x02\x03\x01\x81e\x02\xf4\0\0\0\0\0\0\x20\0\x09\xdf\xf9\x02\
-            \xf4\0\0\0\0\0\0\0\x40\x09\x0c\x01\x83inf\x04\xff";
+            \xf4\0\0\0\0\0\0\0\x40\x09\x81i\x02\xf4\x48\x04\0\0\0\0\0\x40\x09\
+            \x81j\x02\x855e+18\x06\x8blong member\x0c\x851e+20\x06\x0c\x01\x83inf\x04\xff";
         assert_eq!(listpack.as_bytes().escape_ascii().to_string(), expected.escape_ascii().to_string());
 
         let again = Zset::from_listpack(listpack.clone(), &ZsetLimits::default(), 0).expect("it is valid");
         assert_eq!(rows(again.iter()), rows(zset.iter()));
-        let few = ZsetLimits { max_listpack_entries: 7, ..ZsetLimits::default() };
+        let few = ZsetLimits { max_listpack_entries: 11, ..ZsetLimits::default() };
         let again = Zset::from_listpack(listpack.clone(), &few, 0).expect("it is valid");
         assert_eq!(again.encoding(), ZsetEncoding::Skiplist);
         assert_eq!(rows(again.iter()), rows(zset.iter()));
