@@ -19,7 +19,7 @@ pub mod table;
 pub(crate) mod testing;
 
 pub use error::CommandError;
-pub use parse::{EndPoint, parse_timeout};
+pub use parse::{EndPoint, ScanOptions, ScanTarget, parse_cursor, parse_timeout};
 pub use spec::{Command, Flags, Group, Handler};
 pub use table::{CommandId, lookup};
 

@@ -1,8 +1,10 @@
 //! Reading arguments that several command families share.
 
 use super::CommandError;
+use crate::glob;
 use crate::keyspace::UnixMillis;
-use crate::number::parse_f64;
+use crate::number::{parse_f64, parse_i64};
+use crate::resp::Args;
 
 /// Which end of a list or sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,5 +53,117 @@ pub fn parse_timeout(word: &[u8], now: UnixMillis) -> Result<Option<UnixMillis>,
     match (millis.ceil() as u64).checked_add(now) {
         Some(deadline) if deadline <= i64::MAX as u64 => Ok(Some(deadline)),
         _ => Err(CommandError::TimeoutOutOfRange),
+    }
+}
+
+/// The cursor of a SCAN command. Besides plain numbers, the forms C's `strtoull` reads are cursors: space in front,
+/// a sign (a minus wraps around), leading zeros; the text ends at the first NUL.
+pub fn parse_cursor(word: &[u8]) -> Result<u64, CommandError> {
+    const INVALID: CommandError = CommandError::Text("ERR invalid cursor");
+    let word = word.split(|&byte| byte == 0).next().unwrap_or_default();
+    if let Some(number) = parse_i64(word) {
+        return u64::try_from(number).map_err(|_| INVALID);
+    }
+    let spaces = word.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    let (negative, digits) = match &word[spaces..] {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        rest => (false, rest),
+    };
+    if digits.is_empty() {
+        return Err(INVALID);
+    }
+    let value = digits.iter().try_fold(0u64, |value, byte| {
+        let digit = byte.wrapping_sub(b'0');
+        value.checked_mul(10)?.checked_add(u64::from(digit)).filter(|_| digit <= 9)
+    });
+    value.map(|value| if negative { value.wrapping_neg() } else { value }).ok_or(INVALID)
+}
+
+/// What a SCAN command walks through: it decides which options there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScanTarget {
+    /// SCAN
+    Keys,
+    /// HSCAN
+    Hash,
+    /// SSCAN, ZSCAN
+    Members,
+}
+
+/// The options of a SCAN command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScanOptions<'a> {
+    /// Only what matches this pattern; none if the pattern lets everything through.
+    pub pattern: Option<&'a [u8]>,
+    /// About how many elements a step looks at; at least 1.
+    pub count: usize,
+    /// Only keys of the type with this name.
+    pub type_name: Option<&'a [u8]>,
+    /// Fields without their values.
+    pub no_values: bool,
+}
+
+impl<'a> ScanOptions<'a> {
+    /// Reads the options, which are all the arguments after the cursor.
+    pub fn parse(options: Args<'a>, target: ScanTarget) -> Result<Self, CommandError> {
+        let mut read = Self { pattern: None, count: 10, type_name: None, no_values: false };
+        let mut at = 0;
+        while at < options.len() {
+            let word = options.at(at);
+            let value = options.get(at + 1);
+            match value {
+                Some(count) if word.eq_ignore_ascii_case(b"COUNT") => {
+                    let count = parse_i64(count).ok_or(CommandError::NotInteger)?;
+                    read.count =
+                        usize::try_from(count).ok().filter(|&count| count > 0).ok_or(CommandError::Syntax)?;
+                }
+                Some(pattern) if word.eq_ignore_ascii_case(b"MATCH") => {
+                    read.pattern = Some(pattern).filter(|&pattern| pattern != b"*");
+                }
+                Some(name) if word.eq_ignore_ascii_case(b"TYPE") && target == ScanTarget::Keys => {
+                    read.type_name = Some(name);
+                }
+                _ if word.eq_ignore_ascii_case(b"NOVALUES") => {
+                    if target != ScanTarget::Hash {
+                        return Err(CommandError::Text("ERR NOVALUES option can only be used in HSCAN"));
+                    }
+                    read.no_values = true;
+                    at += 1;
+                    continue;
+                }
+                _ => return Err(CommandError::Syntax),
+            }
+            at += 2;
+        }
+        Ok(read)
+    }
+
+    /// Whether the pattern lets `text` through.
+    #[inline]
+    pub fn admits(&self, text: &[u8]) -> bool {
+        self.pattern.is_none_or(|pattern| glob::matches(pattern, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursors_are_what_c_reads() {
+        for (text, cursor) in [
+            ("0", 0),
+            ("18446744073709551615", u64::MAX),
+            ("007", 7),
+            (" \t+5", 5),
+            ("-012", 0u64.wrapping_sub(12)),
+            ("5\0x", 5),
+        ] {
+            assert_eq!(parse_cursor(text.as_bytes()), Ok(cursor), "{text}");
+        }
+        for text in ["", "-1", "18446744073709551616", "5 ", "x", "+", " ", "1x", "+ 5", "--5", "\0"] {
+            assert!(parse_cursor(text.as_bytes()).is_err(), "{text}");
+        }
     }
 }

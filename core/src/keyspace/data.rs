@@ -4,7 +4,7 @@
 //! removal reported); every change a handler makes is reported here once, with [`Data::changed`] or its parts; and a
 //! collection left empty is removed before the command ends.
 
-use super::effects::{Class, Effects, Garbage};
+use super::effects::{Class, Effects, Garbage, Whole};
 use super::entry::Entry;
 use super::{Db, Keyspace, Settings, UnixMillis};
 use crate::command::CommandError;
@@ -89,7 +89,7 @@ impl<'a> Data<'a> {
 
     // --- Looking up -------------------------------------------------------------------------------------------
 
-    /// The live entry at `key`, without counting the access in any way (TTL, OBJECT, DEBUG).
+    /// The live entry at `key`, without counting the access in any way (DEBUG, MEMORY USAGE).
     pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
         let hash = self.drop_expired(key);
         self.keyspace.dbs[self.db].table.find_hashed(hash, key)
@@ -98,6 +98,18 @@ impl<'a> Data<'a> {
     /// The live entry at `key` for a read: counts a keyspace hit or miss and refreshes the access field.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.look_up(key, !self.access.no_touch)
+    }
+
+    /// The live entry at `key` for a question about the key: counts a hit or miss, leaves the access field alone
+    /// (TTL, TYPE, EXISTS).
+    #[inline]
+    pub fn inspect(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.look_up(key, false)
+    }
+
+    #[inline(always)]
+    fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<&Entry> {
         let hash = self.drop_expired(key);
         if self.settings.notify_keyspace_events & Class::KEY_MISS != 0
             && self.current().table.find_hashed(hash, key).is_none()
@@ -110,7 +122,7 @@ impl<'a> Data<'a> {
             return None;
         };
         stats.hits += 1;
-        if !self.access.no_touch {
+        if refresh {
             super::touch(entry, self.now, self.settings, rng);
         }
         Some(entry)
@@ -218,8 +230,8 @@ impl<'a> Data<'a> {
 
     /// Takes the entry out of the keyspace. Reports nothing.
     pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
-        self.drop_expired(key);
-        self.current().remove(key)
+        let hash = self.drop_expired(key);
+        self.current().table.remove_hashed(hash, key)
     }
 
     /// Puts an entry taken from somewhere else in; its key must not be there.
@@ -245,6 +257,25 @@ impl<'a> Data<'a> {
     pub fn remove_emptied(&mut self, key: &[u8]) {
         self.remove(key);
         self.notify(Class::GENERIC, "del", key);
+    }
+
+    /// Empties a database; what it held becomes garbage. Tells watchers of its keys. Returns how many keys it had.
+    pub fn flush(&mut self, db: usize) -> usize {
+        let keys = self.keyspace.dbs[db].len();
+        if keys > 0 {
+            let emptied = self.keyspace.flush(db);
+            self.effects.whole.push(Whole::Flushed(db as u32));
+            self.effects.garbage.push(Garbage::Db(db as u32, Box::new(emptied)));
+        }
+        keys
+    }
+
+    /// Makes two databases change places. Tells watchers of their keys, and clients blocked on a key that appears.
+    pub fn swap(&mut self, a: usize, b: usize) {
+        if a != b {
+            self.keyspace.dbs.swap(a, b);
+            self.effects.whole.push(Whole::Swapped(a as u32, b as u32));
+        }
     }
 
     /// Removes an entry whose deadline has passed.
