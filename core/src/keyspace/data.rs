@@ -182,8 +182,8 @@ impl<'a> Data<'a> {
 
     typed_access! {
         list list_mut list_or_create List List |_| List::new();
-        hash hash_mut hash_or_create Hash Hash |_| Hash::new();
-        set set_mut set_or_create Set Set |_| Set::new();
+        hash hash_mut hash_or_create Hash Hash Hash::new;
+        set set_mut set_or_create Set Set Set::new;
         zset zset_mut zset_or_create Zset Zset Zset::new;
     }
 

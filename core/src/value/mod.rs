@@ -2,6 +2,7 @@
 
 pub mod blob;
 pub mod hash;
+pub mod intset;
 pub mod list;
 pub mod listpack;
 mod rank_tree;
