@@ -437,7 +437,7 @@ impl<const SEGMENT: usize> Index<SEGMENT> {
                 return;
             }
             if capacity < SEGMENT || !self.divides(segment.depth) {
-                let more = (capacity / 8).max(8);
+                let more = (capacity / 4).max(8);
                 self.segments[number].resize(capacity + more);
                 self.slots += more;
             } else {
