@@ -9,6 +9,7 @@
 //! configuration); the server runs those.
 
 mod error;
+pub mod generic;
 pub mod getkeys;
 mod introspect;
 mod parse;

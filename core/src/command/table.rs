@@ -187,7 +187,7 @@ const fn subcommand_count(row: usize) -> u8 {
 
 macro_rules! commands {
     ($(group $group:ident { $(
-        $id:ident $name:literal $arity:literal $module:ident $(:: $function:ident)?
+        $id:ident $name:literal $arity:literal $module:ident $(:: $function:ident)*
         [$($flag:ident)*] [$($key:expr),*] [$($tip:ident)*] $(acl [$($category:ident)*])?
         $syntax:literal
         since $since:literal cost $cost:literal $summary:literal
@@ -222,7 +222,7 @@ macro_rules! commands {
                 arity: $arity,
                 subcommand_count: subcommand_count(CommandId::$id as usize),
                 key_shape: KeyShape::of(KEYS),
-                handler: commands!(@handler $module $(:: $function)?),
+                handler: commands!(@handler $module $(:: $function)*),
                 flags: FLAGS,
                 acl: OWN.implied_by(FLAGS),
                 group: Group::$group,
@@ -234,7 +234,7 @@ macro_rules! commands {
         },)*)*];
     };
     (@handler session) => { Handler::Session };
-    (@handler $module:ident :: $function:ident) => { Handler::Data(super::$module::$function) };
+    (@handler $module:ident $(:: $function:ident)+) => { Handler::Data(super::$module$(::$function)+) };
     (@acl $group:ident) => { Group::$group.acl() };
     (@acl $group:ident [$($category:ident)*]) => { AclCategories::of(&[$(AclCategories::$category),*]) };
     (@doc) => { false };
@@ -510,7 +510,7 @@ commands! {
         Memory "memory" -2 session [] [] [] ""
             since "4.0.0" cost "Depends on the subcommand" "Commands about memory.";
 
-        MemoryUsage "memory|usage" -3 session [READONLY] [at(2).ro()] []
+        MemoryUsage "memory|usage" -3 generic::object::memory_usage [READONLY] [at(2).ro()] []
             "key:key [SAMPLES count:int]"
             since "4.0.0" cost "O(N), N samples" "Estimates how many bytes a key takes.";
 
@@ -549,119 +549,119 @@ commands! {
         Object "object" -2 session [] [] [] acl [] ""
             since "2.2.3" cost "Depends on the subcommand" "Commands about how a value is kept.";
 
-        ObjectEncoding "object|encoding" 3 session [READONLY] [at(2).ro()] [NONDETERMINISTIC]
+        ObjectEncoding "object|encoding" 3 generic::object::encoding [READONLY] [at(2).ro()] [NONDETERMINISTIC]
             "key:key"
             since "2.2.3" cost "O(1)" "Tells the internal encoding of a value.";
 
-        ObjectFreq "object|freq" 3 session [READONLY] [at(2).ro()] [NONDETERMINISTIC]
+        ObjectFreq "object|freq" 3 generic::object::freq [READONLY] [at(2).ro()] [NONDETERMINISTIC]
             "key:key"
             since "4.0.0" cost "O(1)" "Tells how often a key is used, on the logarithmic scale of LFU.";
 
-        ObjectIdleTime "object|idletime" 3 session [READONLY] [at(2).ro()] [NONDETERMINISTIC]
+        ObjectIdleTime "object|idletime" 3 generic::object::idletime [READONLY] [at(2).ro()] [NONDETERMINISTIC]
             "key:key"
             since "2.2.3" cost "O(1)" "Tells the seconds since a key was last used.";
 
-        ObjectRefCount "object|refcount" 3 session [READONLY] [at(2).ro()] [NONDETERMINISTIC]
+        ObjectRefCount "object|refcount" 3 generic::object::refcount [READONLY] [at(2).ro()] [NONDETERMINISTIC]
             "key:key"
             since "2.2.3" cost "O(1)" "Tells how many references a value has.";
 
-        ObjectHelp "object|help" 2 session [LOADING STALE] [] [] ""
+        ObjectHelp "object|help" 2 generic::object::help [LOADING STALE] [] [] ""
             since "6.2.0" cost "O(1)" "Lists the subcommands.";
 
-        Del "del" -2 session [WRITE] [at(1).to_last().rm().delete()] [MULTI_SHARD AGG_SUM]
+        Del "del" -2 generic::del [WRITE] [at(1).to_last().rm().delete()] [MULTI_SHARD AGG_SUM]
             "key:key ..."
             since "1.0.0" cost "O(N), N keys; each collection adds O(M), M elements" "Deletes keys.";
 
-        Unlink "unlink" -2 session [WRITE FAST] [at(1).to_last().rm().delete()] [MULTI_SHARD AGG_SUM]
+        Unlink "unlink" -2 generic::del [WRITE FAST] [at(1).to_last().rm().delete()] [MULTI_SHARD AGG_SUM]
             "key:key ..."
             since "4.0.0" cost "O(N), N keys; memory is reclaimed in the background"
             "Deletes keys without waiting for their memory.";
 
-        Exists "exists" -2 session [READONLY FAST] [at(1).to_last().ro()] [MULTI_SHARD AGG_SUM]
+        Exists "exists" -2 generic::exists [READONLY FAST] [at(1).to_last().ro()] [MULTI_SHARD AGG_SUM]
             "key:key ..."
             since "1.0.0" cost "O(N), N keys" "Counts how many of the keys exist, repetitions included."
             history ["3.0.3" "Several keys in one call."];
 
-        Touch "touch" -2 session [READONLY FAST] [at(1).to_last().ro()] [MULTI_SHARD AGG_SUM]
+        Touch "touch" -2 generic::touch [READONLY FAST] [at(1).to_last().ro()] [MULTI_SHARD AGG_SUM]
             "key:key ..."
             since "3.2.1" cost "O(N), N keys" "Marks keys as used and counts those that exist.";
 
-        Type "type" 2 session [READONLY FAST] [at(1).ro()] []
+        Type "type" 2 generic::r#type [READONLY FAST] [at(1).ro()] []
             "key:key"
             since "1.0.0" cost "O(1)" "Tells the type of the value at a key.";
 
-        Rename "rename" 3 session [WRITE] [at(1).rw().access().delete(), at(2).ow().update()] []
+        Rename "rename" 3 generic::rename [WRITE] [at(1).rw().access().delete(), at(2).ow().update()] []
             "key:key newkey:key@1"
             since "1.0.0" cost "O(1)" "Gives a key another name, replacing what had it.";
 
-        RenameNx "renamenx" 3 session [WRITE FAST] [at(1).rw().access().delete(), at(2).ow().insert()] []
+        RenameNx "renamenx" 3 generic::renamenx [WRITE FAST] [at(1).rw().access().delete(), at(2).ow().insert()] []
             "key:key newkey:key@1"
             since "1.0.0" cost "O(1)" "Gives a key another name unless that is taken."
             history ["3.2.0" "The same name twice is no longer an error."];
 
-        Copy "copy" -3 session [WRITE DENYOOM] [at(1).ro().access(), at(2).ow().update()] []
+        Copy "copy" -3 generic::copy [WRITE DENYOOM] [at(1).ro().access(), at(2).ow().update()] []
             "source:key destination:key@1 [DB destination-db:int] [REPLACE]"
             since "6.2.0" cost "O(N), N elements; O(1) for strings" "Copies a value to another key.";
 
-        Move "move" 3 session [WRITE FAST] [at(1).rw().access().update()] []
+        Move "move" 3 generic::r#move [WRITE FAST] [at(1).rw().access().update()] []
             "key:key db:int"
             since "1.0.0" cost "O(1)" "Moves a key to another database.";
 
-        Keys "keys" 2 session [READONLY TOUCHES_ARBITRARY_KEYS] [
+        Keys "keys" 2 generic::walk::keys [READONLY TOUCHES_ARBITRARY_KEYS] [
         ] [ALL_SHARDS ANY_ORDER] acl [KEYSPACE DANGEROUS]
             "pattern:pattern"
             since "1.0.0" cost "O(N), N keys in the database" "Lists the keys that match a pattern.";
 
-        Scan "scan" -2 session [READONLY TOUCHES_ARBITRARY_KEYS] [
+        Scan "scan" -2 generic::walk::scan [READONLY TOUCHES_ARBITRARY_KEYS] [
         ] [NONDETERMINISTIC SPECIAL_REQUEST SPECIAL_RESPONSE]
             "cursor:int [MATCH pattern:pattern] [COUNT count:int] [TYPE type +6.0.0]"
             since "2.8.0" cost "O(1) a call, O(N) for a full pass, N keys"
             "Steps through the keys of the database."
             history ["6.0.0" "Filter `TYPE`."];
 
-        RandomKey "randomkey" 1 session [READONLY TOUCHES_ARBITRARY_KEYS] [
+        RandomKey "randomkey" 1 generic::walk::randomkey [READONLY TOUCHES_ARBITRARY_KEYS] [
         ] [ALL_SHARDS SPECIAL_RESPONSE NONDETERMINISTIC] ""
             since "1.0.0" cost "O(1)" "Picks a key at random.";
 
-        Expire "expire" -3 session [WRITE FAST] [at(1).rw().update()] []
+        Expire "expire" -3 generic::expire::expire [WRITE FAST] [at(1).rw().update()] []
             "key:key seconds:int [condition(NX | XX | GT | LT) +7.0.0]"
             since "1.0.0" cost "O(1)" "Lets a key expire after so many seconds."
             history ["7.0.0" "Conditions `NX`, `XX`, `GT` and `LT`."];
 
-        PExpire "pexpire" -3 session [WRITE FAST] [at(1).rw().update()] []
+        PExpire "pexpire" -3 generic::expire::pexpire [WRITE FAST] [at(1).rw().update()] []
             "key:key milliseconds:int [condition(NX | XX | GT | LT) +7.0.0]"
             since "2.6.0" cost "O(1)" "Lets a key expire after so many milliseconds."
             history ["7.0.0" "Conditions `NX`, `XX`, `GT` and `LT`."];
 
-        ExpireAt "expireat" -3 session [WRITE FAST] [at(1).rw().update()] []
+        ExpireAt "expireat" -3 generic::expire::expireat [WRITE FAST] [at(1).rw().update()] []
             "key:key unix-time-seconds:time [condition(NX | XX | GT | LT) +7.0.0]"
             since "1.2.0" cost "O(1)" "Lets a key expire at a Unix time in seconds."
             history ["7.0.0" "Conditions `NX`, `XX`, `GT` and `LT`."];
 
-        PExpireAt "pexpireat" -3 session [WRITE FAST] [at(1).rw().update()] []
+        PExpireAt "pexpireat" -3 generic::expire::pexpireat [WRITE FAST] [at(1).rw().update()] []
             "key:key unix-time-milliseconds:time [condition(NX | XX | GT | LT) +7.0.0]"
             since "2.6.0" cost "O(1)" "Lets a key expire at a Unix time in milliseconds."
             history ["7.0.0" "Conditions `NX`, `XX`, `GT` and `LT`."];
 
-        Ttl "ttl" 2 session [READONLY FAST] [at(1).ro().access()] [NONDETERMINISTIC]
+        Ttl "ttl" 2 generic::expire::ttl [READONLY FAST] [at(1).ro().access()] [NONDETERMINISTIC]
             "key:key"
             since "1.0.0" cost "O(1)" "Tells how many seconds a key has left."
             history ["2.8.0" "A missing key answers -2."];
 
-        PTtl "pttl" 2 session [READONLY FAST] [at(1).ro().access()] [NONDETERMINISTIC]
+        PTtl "pttl" 2 generic::expire::pttl [READONLY FAST] [at(1).ro().access()] [NONDETERMINISTIC]
             "key:key"
             since "2.6.0" cost "O(1)" "Tells how many milliseconds a key has left."
             history ["2.8.0" "A missing key answers -2."];
 
-        ExpireTime "expiretime" 2 session [READONLY FAST] [at(1).ro().access()] []
+        ExpireTime "expiretime" 2 generic::expire::expiretime [READONLY FAST] [at(1).ro().access()] []
             "key:key"
             since "7.0.0" cost "O(1)" "Tells the Unix time in seconds at which a key expires.";
 
-        PExpireTime "pexpiretime" 2 session [READONLY FAST] [at(1).ro().access()] []
+        PExpireTime "pexpiretime" 2 generic::expire::pexpiretime [READONLY FAST] [at(1).ro().access()] []
             "key:key"
             since "7.0.0" cost "O(1)" "Tells the Unix time in milliseconds at which a key expires.";
 
-        Persist "persist" 2 session [WRITE FAST] [at(1).rw().update()] []
+        Persist "persist" 2 generic::expire::persist [WRITE FAST] [at(1).rw().update()] []
             "key:key"
             since "2.2.0" cost "O(1)" "Makes a key stay forever.";
 

@@ -108,6 +108,13 @@ impl<'a> Data<'a> {
         self.look_up(key, false)
     }
 
+    /// The live entry at `key` for a question about how it is kept: counts a hit or miss, without event, and leaves
+    /// the access field alone (OBJECT).
+    pub fn examine(&mut self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.drop_expired(key);
+        self.count_lookup(hash, key, false)
+    }
+
     #[inline(always)]
     fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<&Entry> {
         let hash = self.drop_expired(key);
@@ -116,6 +123,11 @@ impl<'a> Data<'a> {
         {
             self.notify(Class::KEY_MISS, "keymiss", key);
         }
+        self.count_lookup(hash, key, refresh)
+    }
+
+    #[inline(always)]
+    fn count_lookup(&mut self, hash: u64, key: &[u8], refresh: bool) -> Option<&Entry> {
         let Keyspace { dbs, rng, stats, .. } = &mut *self.keyspace;
         let Some(entry) = dbs[self.db].table.find_hashed(hash, key) else {
             stats.misses += 1;

@@ -14,6 +14,9 @@ use list::List;
 use set::Set;
 use zset::Zset;
 
+/// The longest string whose encoding is `embstr`: with its header it fits in a cache line.
+const EMBSTR_MAX: usize = 44;
+
 /// A value that is not a string.
 #[derive(Clone, Debug)]
 pub enum Object {
@@ -36,6 +39,16 @@ impl Object {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// As OBJECT ENCODING answers.
+    pub fn encoding_name(&self) -> &'static str {
+        match self {
+            Self::List(list) => list.encoding().name(),
+            Self::Set(_) => "listpack",
+            Self::Zset(zset) => zset.encoding().name(),
+            Self::Hash(_) => "listpack",
+        }
     }
 
     /// As TYPE answers.
@@ -85,4 +98,34 @@ pub enum ValueRef<'a> {
     Int(i64),
     String { bytes: &'a [u8], raw: bool },
     Object(&'a Object),
+}
+
+impl ValueRef<'_> {
+    /// As TYPE answers.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Int(_) | Self::String { .. } => "string",
+            Self::Object(object) => object.type_name(),
+        }
+    }
+
+    /// As OBJECT ENCODING answers.
+    pub fn encoding_name(&self) -> &'static str {
+        match self {
+            Self::Int(_) => "int",
+            Self::String { bytes, raw: false } if bytes.len() <= EMBSTR_MAX => "embstr",
+            Self::String { .. } => "raw",
+            Self::Object(object) => object.encoding_name(),
+        }
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Int(number) => Self::Int(number),
+            ValueRef::String { bytes, raw } => Self::String { bytes: bytes.to_vec(), raw },
+            ValueRef::Object(object) => Self::Object(Box::new(object.clone())),
+        }
+    }
 }

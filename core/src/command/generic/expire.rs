@@ -1,0 +1,156 @@
+//! Deadlines: EXPIRE and its variants, TTL and its variants, PERSIST.
+//!
+//! Whatever unit and base a command has, a deadline is kept and replayed in absolute milliseconds.
+
+use crate::command::{Call, CommandError, Outcome};
+use crate::keyspace::{Class, UnixMillis};
+
+pub fn expire(c: &mut Call<'_>) -> Outcome {
+    let now = c.data.now;
+    set_deadline(c, now, Unit::Seconds)
+}
+
+pub fn pexpire(c: &mut Call<'_>) -> Outcome {
+    let now = c.data.now;
+    set_deadline(c, now, Unit::Millis)
+}
+
+pub fn expireat(c: &mut Call<'_>) -> Outcome {
+    set_deadline(c, 0, Unit::Seconds)
+}
+
+pub fn pexpireat(c: &mut Call<'_>) -> Outcome {
+    set_deadline(c, 0, Unit::Millis)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Seconds,
+    Millis,
+}
+
+/// When a deadline may be set, by what the key has now.
+#[derive(Default)]
+struct Condition {
+    /// Only if there is none.
+    nx: bool,
+    /// Only if there is one.
+    xx: bool,
+    /// Only to a later instant; none is the latest.
+    gt: bool,
+    /// Only to an earlier instant.
+    lt: bool,
+}
+
+impl Condition {
+    fn parse(c: &Call<'_>) -> Result<Condition, CommandError> {
+        let mut condition = Condition::default();
+        for word in c.args.from(3) {
+            match word {
+                _ if word.eq_ignore_ascii_case(b"NX") => condition.nx = true,
+                _ if word.eq_ignore_ascii_case(b"XX") => condition.xx = true,
+                _ if word.eq_ignore_ascii_case(b"GT") => condition.gt = true,
+                _ if word.eq_ignore_ascii_case(b"LT") => condition.lt = true,
+                _ => {
+                    // Redis prints the word as a C string.
+                    let shown = word.split(|&byte| byte == 0).next().unwrap_or_default();
+                    return Err(CommandError::Owned([b"ERR Unsupported option ", shown].concat()));
+                }
+            }
+        }
+        if condition.nx && (condition.xx || condition.gt || condition.lt) {
+            const NX: &str = "ERR NX and XX, GT or LT options at the same time are not compatible";
+            return Err(CommandError::Text(NX));
+        }
+        if condition.gt && condition.lt {
+            const GT_LT: &str = "ERR GT and LT options at the same time are not compatible";
+            return Err(CommandError::Text(GT_LT));
+        }
+        Ok(condition)
+    }
+
+    fn admits(&self, current: Option<UnixMillis>, wanted: i64) -> bool {
+        match current {
+            None => !self.xx && !self.gt,
+            Some(current) => {
+                let current = i64::try_from(current).unwrap_or(i64::MAX);
+                !(self.nx || self.gt && wanted <= current || self.lt && wanted >= current)
+            }
+        }
+    }
+}
+
+fn set_deadline(c: &mut Call<'_>, base: UnixMillis, unit: Unit) -> Outcome {
+    let key = c.arg(1);
+    let condition = Condition::parse(c)?;
+    let amount = c.int(2)?;
+    let millis = if unit == Unit::Seconds { amount.checked_mul(1000) } else { Some(amount) };
+    let deadline = millis
+        .and_then(|millis| millis.checked_add_unsigned(base))
+        .ok_or(CommandError::InvalidExpire(c.command.name))?;
+
+    let current = c.data.write(key).map(|entry| entry.deadline());
+    if !current.is_some_and(|current| condition.admits(current, deadline)) {
+        c.reply.int(0);
+        return Ok(());
+    }
+    match UnixMillis::try_from(deadline) {
+        Ok(deadline) if deadline > c.data.now => {
+            c.data.set_deadline(key, Some(deadline));
+            c.data.changed(key, Class::GENERIC, "expire");
+            c.data.propagate(&[b"PEXPIREAT", key, itoa::Buffer::new().format(deadline).as_bytes()]);
+        }
+        // The instant has come already.
+        _ => {
+            c.data.remove(key);
+            c.data.changed(key, Class::GENERIC, "del");
+            let command: &[u8] = if c.data.settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
+            c.data.propagate(&[command, key]);
+        }
+    }
+    c.reply.int(1);
+    Ok(())
+}
+
+pub fn ttl(c: &mut Call<'_>) -> Outcome {
+    let now = c.data.now;
+    tell_deadline(c, now, Unit::Seconds)
+}
+
+pub fn pttl(c: &mut Call<'_>) -> Outcome {
+    let now = c.data.now;
+    tell_deadline(c, now, Unit::Millis)
+}
+
+pub fn expiretime(c: &mut Call<'_>) -> Outcome {
+    tell_deadline(c, 0, Unit::Seconds)
+}
+
+pub fn pexpiretime(c: &mut Call<'_>) -> Outcome {
+    tell_deadline(c, 0, Unit::Millis)
+}
+
+/// Answers how long after `base` the key expires: -1 is never, -2 that there is no such key.
+fn tell_deadline(c: &mut Call<'_>, base: UnixMillis, unit: Unit) -> Outcome {
+    let answer = match c.data.inspect(c.args.at(1)).map(|entry| entry.deadline()) {
+        None => -2,
+        Some(None) => -1,
+        Some(Some(deadline)) => {
+            let millis = deadline.saturating_sub(base);
+            (if unit == Unit::Seconds { (millis + 500) / 1000 } else { millis }) as i64
+        }
+    };
+    c.reply.int(answer);
+    Ok(())
+}
+
+pub fn persist(c: &mut Call<'_>) -> Outcome {
+    let key = c.arg(1);
+    let had_deadline = c.data.write(key).is_some_and(|entry| entry.deadline().is_some());
+    if had_deadline {
+        c.data.set_deadline(key, None);
+        c.data.changed(key, Class::GENERIC, "persist");
+    }
+    c.reply.int(i64::from(had_deadline));
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Commands about keys, whatever is stored at them: DEL EXISTS TYPE RENAME COPY MOVE and their like here, deadlines
+//! in [`expire`](mod@expire), KEYS SCAN RANDOMKEY in [`walk`], OBJECT and MEMORY USAGE in [`object`].
+//!
+//! RENAME and MOVE move the entry itself: value, deadline and access field stay as they are, whatever their size.
+
+pub mod expire;
+pub mod object;
+pub mod walk;
+
+use super::{Call, CommandError, Outcome};
+use crate::keyspace::{Class, Data, UnixMillis};
+use crate::number::parse_i64;
+use crate::value::Value;
+
+const SAME_OBJECT: CommandError = CommandError::Text("ERR source and destination objects are the same");
+
+/// Also UNLINK: large values are never freed in the middle of a command.
+pub fn del(c: &mut Call<'_>) -> Outcome {
+    let mut deleted = 0;
+    for key in c.args.from(1) {
+        if c.data.remove(key) {
+            c.data.changed(key, Class::GENERIC, "del");
+            deleted += 1;
+        }
+    }
+    c.reply.int(deleted);
+    Ok(())
+}
+
+pub fn exists(c: &mut Call<'_>) -> Outcome {
+    let mut found = 0;
+    for key in c.args.from(1) {
+        found += i64::from(c.data.inspect(key).is_some());
+    }
+    c.reply.int(found);
+    Ok(())
+}
+
+pub fn touch(c: &mut Call<'_>) -> Outcome {
+    // The one command that counts as an access even after CLIENT NO-TOUCH.
+    c.data.access.no_touch = false;
+    let mut found = 0;
+    for key in c.args.from(1) {
+        found += i64::from(c.data.read(key).is_some());
+    }
+    c.reply.int(found);
+    Ok(())
+}
+
+pub fn r#type(c: &mut Call<'_>) -> Outcome {
+    let name = c.data.inspect(c.args.at(1)).map_or("none", |entry| entry.value().type_name());
+    c.reply.simple(name);
+    Ok(())
+}
+
+pub fn rename(c: &mut Call<'_>) -> Outcome {
+    move_to_key(c, true)?;
+    c.reply.ok();
+    Ok(())
+}
+
+pub fn renamenx(c: &mut Call<'_>) -> Outcome {
+    let moved = move_to_key(c, false)?;
+    c.reply.int(i64::from(moved));
+    Ok(())
+}
+
+/// RENAME and RENAMENX: whether the entry has moved. It has not if both names are the same, or if the new one is
+/// taken and may not be replaced.
+fn move_to_key(c: &mut Call<'_>, replace: bool) -> Result<bool, CommandError> {
+    let (from, to) = (c.arg(1), c.arg(2));
+    if c.data.write(from).is_none() {
+        return Err(CommandError::NoSuchKey);
+    }
+    if from == to || !replace && c.data.exists(to) {
+        return Ok(false);
+    }
+    c.data.remove(to);
+    if let Some(entry) = c.data.take(from) {
+        c.data.insert_entry(entry.renamed(to));
+    }
+    c.data.dirty(1);
+    c.data.touched(from);
+    c.data.touched(to);
+    c.data.notify(Class::GENERIC, "rename_from", from);
+    c.data.notify(Class::GENERIC, "rename_to", to);
+    Ok(true)
+}
+
+pub fn copy(c: &mut Call<'_>) -> Outcome {
+    let (from, to) = (c.arg(1), c.arg(2));
+    let mut db = c.data.db;
+    let mut replace = false;
+    let mut at = 3;
+    while at < c.args.len() {
+        if c.is(at, "REPLACE") {
+            replace = true;
+            at += 1;
+        } else if c.is(at, "DB") && at + 1 < c.args.len() {
+            db = database(&c.data, c.arg(at + 1))?;
+            at += 2;
+        } else {
+            return Err(CommandError::Syntax);
+        }
+    }
+    if db == c.data.db && from == to {
+        return Err(SAME_OBJECT);
+    }
+    let copied = copy_entry(&mut c.data, from, db, to, replace);
+    c.reply.int(i64::from(copied));
+    Ok(())
+}
+
+fn copy_entry(data: &mut Data<'_>, from: &[u8], db: usize, to: &[u8], replace: bool) -> bool {
+    let Some(entry) = data.read(from) else { return false };
+    let (value, deadline): (Value, Option<UnixMillis>) = (entry.value().into(), entry.deadline());
+    let mut target = data.select(db);
+    if target.exists(to) && !replace {
+        return false;
+    }
+    target.put(to, value, deadline);
+    target.changed(to, Class::GENERIC, "copy_to");
+    true
+}
+
+pub fn r#move(c: &mut Call<'_>) -> Outcome {
+    let key = c.arg(1);
+    let db = database(&c.data, c.arg(2))?;
+    if db == c.data.db {
+        return Err(SAME_OBJECT);
+    }
+    let movable = c.data.write(key).is_some() && !c.data.select(db).exists(key);
+    if movable && let Some(entry) = c.data.take(key) {
+        let mut target = c.data.select(db);
+        target.insert_entry(entry);
+        target.dirty(1);
+        c.data.touched(key);
+        c.data.select(db).touched(key);
+        c.data.notify(Class::GENERIC, "move_from", key);
+        c.data.select(db).notify(Class::GENERIC, "move_to", key);
+    }
+    c.reply.int(i64::from(movable));
+    Ok(())
+}
+
+/// The database with the index a client gave.
+fn database(data: &Data<'_>, word: &[u8]) -> Result<usize, CommandError> {
+    const BEYOND_INT: CommandError =
+        CommandError::Text("ERR value is out of range, value must between -2147483648 and 2147483647");
+    let index = parse_i64(word).ok_or(CommandError::NotInteger)?;
+    let index = i32::try_from(index).map_err(|_| BEYOND_INT)?;
+    usize::try_from(index)
+        .ok()
+        .filter(|&index| index < data.keyspace.dbs.len())
+        .ok_or(CommandError::DbIndexOutOfRange)
+}
