@@ -2,8 +2,8 @@
 //!
 //! Two encodings, with Redis's names. Small sets are a listpack of member, score, member, score, … in order, byte for
 //! byte what RDB files carry; everything there is a walk. Large sets, which `OBJECT ENCODING` calls `skiplist`, are
-//! records found by member ([`members`]) plus a B+tree of (score, handle of the record) that counts its subtrees
-//! ([`rank_tree`](super::rank_tree)). A set becomes large when an insertion exceeds the limits and never small again.
+//! records found by member (`zset::members`) plus a B+tree of (score, handle of the record) that counts its subtrees
+//! (`value::rank_tree`). A set becomes large when an insertion exceeds the limits and never small again.
 //!
 //! Everything that names a part of a sorted set is turned into a range of ranks first ([`Zset::score_range`],
 //! [`Zset::lex_range`]); counting is the length of that range, LIMIT is arithmetic on it, and one iterator and one
