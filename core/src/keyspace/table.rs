@@ -1791,7 +1791,7 @@ mod tests {
             assert_eq!(table.len(), model.len());
             most = most.max(table.segments);
             deepest = deepest.max(table.root_bits);
-            if step % 97 == 0 {
+            if step % (97 * SCALE) == 0 {
                 check(&table);
             }
         }
