@@ -665,7 +665,7 @@ commands! {
             "key:key"
             since "2.2.0" cost "O(1)" "Makes a key stay forever.";
 
-        Sort "sort" -2 session [WRITE DENYOOM] [
+        Sort "sort" -2 sort::sort [WRITE DENYOOM] [
             at(1).ro().access(),
             unknown().ro().access().note("The keys that `BY` and `GET` lead to depend on the elements"),
             unknown().ow().update().note("`STORE` can stand anywhere")
@@ -676,7 +676,7 @@ commands! {
             since "1.0.0" cost "O(N+M*log(M)), N elements in the key, M returned; O(N) unsorted"
             "Sorts a list, set or sorted set and returns or stores the result.";
 
-        SortRo "sort_ro" -2 session [READONLY] [
+        SortRo "sort_ro" -2 sort::sort_ro [READONLY] [
             at(1).ro().access(),
             unknown().ro().access().note("The keys that `BY` and `GET` lead to depend on the elements")
         ] [] acl [SET SORTED_SET LIST DANGEROUS]

@@ -214,14 +214,24 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Puts `value` at `key`, whatever was there before; the deadline becomes `deadline`.
+    /// Puts `value` at `key`, whatever was there before; the deadline becomes `deadline`. Only a key that was not
+    /// there is `new` and is offered to blocked clients, as in Redis.
     ///
     /// Does not report the change: the caller does, with its own event.
     pub fn put(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) {
-        if self.exists(key) {
-            self.remove(key);
+        let Some(entry) = self.write(key) else {
+            return self.add(key, value, deadline);
+        };
+        let old_deadline = entry.deadline();
+        let old = entry.replace_value(value);
+        if old_deadline != deadline {
+            self.set_deadline(key, deadline);
         }
-        self.add(key, value, deadline);
+        if let Value::Object(object) = &old
+            && object.len() > super::LARGE_VALUE_ELEMENTS
+        {
+            self.effects.garbage.push(Garbage::Value(old));
+        }
     }
 
     /// Sets the deadline of an existing key.

@@ -45,9 +45,9 @@ impl Object {
     pub fn encoding_name(&self) -> &'static str {
         match self {
             Self::List(list) => list.encoding().name(),
-            Self::Set(_) => "listpack",
+            Self::Set(set) => set.encoding().name(),
             Self::Zset(zset) => zset.encoding().name(),
-            Self::Hash(_) => "listpack",
+            Self::Hash(hash) => hash.encoding().name(),
         }
     }
 

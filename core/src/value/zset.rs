@@ -503,6 +503,11 @@ impl Zset {
         ranks.start.min(end)..end
     }
 
+    /// Goes over to the large encoding for good, whatever the limits say: SORT does this to what it sorts.
+    pub fn unpack(&mut self) {
+        self.enlarge();
+    }
+
     fn enlarge(&mut self) -> &mut Large {
         if let Encoded::Packed(listpack) = &self.encoded {
             let mut large = Large::new(self.seed);

@@ -118,7 +118,8 @@ fn copy_entry(data: &mut Data<'_>, from: &[u8], db: usize, to: &[u8], replace: b
     if target.exists(to) && !replace {
         return false;
     }
-    target.put(to, value, deadline);
+    target.remove(to);
+    target.add(to, value, deadline);
     target.changed(to, Class::GENERIC, "copy_to");
     true
 }
