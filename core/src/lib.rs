@@ -14,3 +14,6 @@ pub mod number;
 pub mod resp;
 pub mod rng;
 pub mod value;
+
+/// The version of Redis whose behaviour this is.
+pub const REDIS_VERSION: &str = "8.0.6";

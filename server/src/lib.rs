@@ -13,8 +13,7 @@ pub mod runtime;
 pub mod shard;
 mod sys;
 
-/// The version of Redis that this server behaves like.
-pub const REDIS_VERSION: &str = "8.0.6";
+pub use kevy::REDIS_VERSION;
 
 /// kevy's own version.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -13,6 +13,7 @@ pub mod generic;
 pub mod getkeys;
 mod introspect;
 mod parse;
+pub mod server;
 pub mod sort;
 pub mod spec;
 pub mod syntax;

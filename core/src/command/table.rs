@@ -417,25 +417,25 @@ commands! {
             since "1.0.0" cost "O(1)" "Reports on the server: state, statistics, data."
             history ["7.0.0" "Several sections in one call."];
 
-        DbSize "dbsize" 1 session [READONLY FAST] [] [ALL_SHARDS AGG_SUM] acl [KEYSPACE] ""
+        DbSize "dbsize" 1 server::dbsize [READONLY FAST] [] [ALL_SHARDS AGG_SUM] acl [KEYSPACE] ""
             since "1.0.0" cost "O(1)" "Counts the keys of the database.";
 
-        FlushDb "flushdb" -1 session [WRITE] [] [ALL_SHARDS ALL_SUCCEEDED] acl [KEYSPACE DANGEROUS]
+        FlushDb "flushdb" -1 server::flushdb [WRITE] [] [ALL_SHARDS ALL_SUCCEEDED] acl [KEYSPACE DANGEROUS]
             "[flush-type(ASYNC +4.0.0 | SYNC +6.2.0)]"
             since "1.0.0" cost "O(N), N keys in the database" "Empties the database."
             history ["4.0.0" "Option `ASYNC`.", "6.2.0" "Option `SYNC`."];
 
-        FlushAll "flushall" -1 session [WRITE] [] [ALL_SHARDS ALL_SUCCEEDED] acl [KEYSPACE DANGEROUS]
+        FlushAll "flushall" -1 server::flushall [WRITE] [] [ALL_SHARDS ALL_SUCCEEDED] acl [KEYSPACE DANGEROUS]
             "[flush-type(ASYNC +4.0.0 | SYNC +6.2.0)]"
             since "1.0.0" cost "O(N), N keys in all databases" "Empties every database."
             history ["4.0.0" "Option `ASYNC`.", "6.2.0" "Option `SYNC`."];
 
-        SwapDb "swapdb" 3 session [WRITE FAST] [] [] acl [KEYSPACE DANGEROUS]
+        SwapDb "swapdb" 3 server::swapdb [WRITE FAST] [] [] acl [KEYSPACE DANGEROUS]
             "index1:int index2:int"
             since "4.0.0" cost "O(N), N clients that watch or wait for keys of either"
             "Exchanges two databases.";
 
-        Time "time" 1 session [LOADING STALE FAST] [] [NONDETERMINISTIC] ""
+        Time "time" 1 server::time [LOADING STALE FAST] [] [NONDETERMINISTIC] ""
             since "2.6.0" cost "O(1)" "Tells the time of the server's clock.";
 
         Role "role" 1 session [NOSCRIPT LOADING STALE FAST] [] [] acl [ADMIN DANGEROUS] ""
@@ -453,7 +453,7 @@ commands! {
         Monitor "monitor" 1 session [ADMIN NOSCRIPT LOADING STALE] [] [] ""
             since "1.0.0" cost "" "Streams every command that the server executes.";
 
-        Lolwut "lolwut" -1 session [READONLY FAST] [] []
+        Lolwut "lolwut" -1 server::lolwut [READONLY FAST] [] []
             "[VERSION version:int]"
             since "5.0.0" cost "" "Draws something and tells the version.";
 
