@@ -11,6 +11,7 @@
 mod error;
 pub mod generic;
 pub mod getkeys;
+pub mod hash;
 mod introspect;
 mod parse;
 pub mod server;
@@ -22,7 +23,7 @@ pub mod table;
 pub(crate) mod testing;
 
 pub use error::CommandError;
-pub use parse::{EndPoint, ScanOptions, ScanTarget, parse_cursor, parse_timeout};
+pub use parse::{EndPoint, ScanOptions, ScanTarget, parse_cursor, parse_signed_count, parse_timeout};
 pub use spec::{Command, Flags, Group, Handler};
 pub use table::{CommandId, lookup};
 

@@ -56,6 +56,17 @@ pub fn parse_timeout(word: &[u8], now: UnixMillis) -> Result<Option<UnixMillis>,
     }
 }
 
+/// The count of HRANDFIELD, SRANDMEMBER and ZRANDMEMBER: negative allows repetitions. Its negation always fits.
+pub fn parse_signed_count(word: &[u8]) -> Result<i64, CommandError> {
+    match parse_i64(word) {
+        None => Err(CommandError::NotInteger),
+        Some(i64::MIN) => Err(CommandError::Text(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        )),
+        Some(count) => Ok(count),
+    }
+}
+
 /// The cursor of a SCAN command. Besides plain numbers, the forms C's `strtoull` reads are cursors: space in front,
 /// a sign (a minus wraps around), leading zeros; the text ends at the first NUL.
 pub fn parse_cursor(word: &[u8]) -> Result<u64, CommandError> {

@@ -832,74 +832,74 @@ commands! {
     }
 
     group Hash {
-        HSet "hset" -4 session [WRITE DENYOOM FAST] [at(1).rw().update()] []
+        HSet "hset" -4 hash::hset [WRITE DENYOOM FAST] [at(1).rw().update()] []
             "key:key data(field value) ..."
             since "2.0.0" cost "O(N), N fields" "Writes fields of a hash."
             history ["4.0.0" "Several fields in one call."];
 
-        HSetNx "hsetnx" 4 session [WRITE DENYOOM FAST] [at(1).rw().insert()] []
+        HSetNx "hsetnx" 4 hash::hsetnx [WRITE DENYOOM FAST] [at(1).rw().insert()] []
             "key:key field value"
             since "2.0.0" cost "O(1)" "Writes a field of a hash if it does not exist.";
 
-        HGet "hget" 3 session [READONLY FAST] [at(1).ro().access()] []
+        HGet "hget" 3 hash::hget [READONLY FAST] [at(1).ro().access()] []
             "key:key field"
             since "2.0.0" cost "O(1)" "Reads a field of a hash.";
 
-        HMSet "hmset" -4 session [WRITE DENYOOM FAST] [at(1).rw().update()] []
+        HMSet "hmset" -4 hash::hmset [WRITE DENYOOM FAST] [at(1).rw().update()] []
             "key:key data(field value) ..."
             since "2.0.0" cost "O(N), N fields" "Writes fields of a hash."
             deprecated "4.0.0" "`HSET` with multiple field-value pairs";
 
-        HMGet "hmget" -3 session [READONLY FAST] [at(1).ro().access()] []
+        HMGet "hmget" -3 hash::hmget [READONLY FAST] [at(1).ro().access()] []
             "key:key field ..."
             since "2.0.0" cost "O(N), N fields" "Reads fields of a hash.";
 
-        HDel "hdel" -3 session [WRITE FAST] [at(1).rw().delete()] []
+        HDel "hdel" -3 hash::hdel [WRITE FAST] [at(1).rw().delete()] []
             "key:key field ..."
             since "2.0.0" cost "O(N), N fields" "Removes fields of a hash."
             history ["2.4.0" "Several fields in one call."];
 
-        HGetDel "hgetdel" -5 session [WRITE FAST] [at(1).rw().access().delete()] []
+        HGetDel "hgetdel" -5 hash::hgetdel [WRITE FAST] [at(1).rw().access().delete()] []
             "key:key FIELDS fields(numfields:int field ...)"
             since "8.0.0" cost "O(N), N fields" "Reads fields of a hash and removes them.";
 
-        HLen "hlen" 2 session [READONLY FAST] [at(1).ro()] []
+        HLen "hlen" 2 hash::hlen [READONLY FAST] [at(1).ro()] []
             "key:key"
             since "2.0.0" cost "O(1)" "Counts the fields of a hash.";
 
-        HStrLen "hstrlen" 3 session [READONLY FAST] [at(1).ro()] []
+        HStrLen "hstrlen" 3 hash::hstrlen [READONLY FAST] [at(1).ro()] []
             "key:key field"
             since "3.2.0" cost "O(1)" "Tells the length of a field's value.";
 
-        HExists "hexists" 3 session [READONLY FAST] [at(1).ro()] []
+        HExists "hexists" 3 hash::hexists [READONLY FAST] [at(1).ro()] []
             "key:key field"
             since "2.0.0" cost "O(1)" "Tells whether a hash has a field.";
 
-        HKeys "hkeys" 2 session [READONLY] [at(1).ro().access()] [ANY_ORDER]
+        HKeys "hkeys" 2 hash::hkeys [READONLY] [at(1).ro().access()] [ANY_ORDER]
             "key:key"
             since "2.0.0" cost "O(N), N fields" "Lists the fields of a hash.";
 
-        HVals "hvals" 2 session [READONLY] [at(1).ro().access()] [ANY_ORDER]
+        HVals "hvals" 2 hash::hvals [READONLY] [at(1).ro().access()] [ANY_ORDER]
             "key:key"
             since "2.0.0" cost "O(N), N fields" "Lists the values of a hash.";
 
-        HGetAll "hgetall" 2 session [READONLY] [at(1).ro().access()] [ANY_ORDER]
+        HGetAll "hgetall" 2 hash::hgetall [READONLY] [at(1).ro().access()] [ANY_ORDER]
             "key:key"
             since "2.0.0" cost "O(N), N fields" "Lists the fields of a hash with their values.";
 
-        HIncrBy "hincrby" 4 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        HIncrBy "hincrby" 4 hash::hincrby [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key field increment:int"
             since "2.0.0" cost "O(1)" "Adds to the integer in a field.";
 
-        HIncrByFloat "hincrbyfloat" 4 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        HIncrByFloat "hincrbyfloat" 4 hash::hincrbyfloat [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key field increment:double"
             since "2.6.0" cost "O(1)" "Adds to the floating point number in a field.";
 
-        HRandField "hrandfield" -2 session [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
+        HRandField "hrandfield" -2 hash::hrandfield [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
             "key:key [options(count:int [WITHVALUES])]"
             since "6.2.0" cost "O(N), N fields returned" "Picks fields of a hash at random.";
 
-        HScan "hscan" -3 session [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
+        HScan "hscan" -3 hash::hscan [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
             "key:key cursor:int [MATCH pattern:pattern] [COUNT count:int] [NOVALUES]"
             since "2.8.0" cost "O(1) a call, O(N) for a full pass, N fields" "Steps through a hash.";
     }

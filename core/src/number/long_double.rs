@@ -50,6 +50,10 @@ impl LongDouble {
         decimal(negative, rest)
     }
 
+    pub fn is_finite(self) -> bool {
+        matches!(self, LongDouble::Finite { .. })
+    }
+
     /// The sum; none if it is not a finite number.
     pub fn checked_add(self, other: LongDouble) -> Option<LongDouble> {
         let (LongDouble::Finite { exponent: a, .. }, LongDouble::Finite { exponent: b, .. }) = (self, other)
