@@ -8,6 +8,7 @@
 //! Rows whose handler is [`Handler::Session`] need what only a server has (the connection, other connections, the
 //! configuration); the server runs those.
 
+pub mod debug;
 mod error;
 pub mod generic;
 pub mod getkeys;
