@@ -7,6 +7,7 @@
 //! Architecture invariants: nothing in this crate opens a socket, spawns a thread, reads a clock, draws entropy or
 //! touches a file. Time, randomness and seeds are arguments, so everything here can be replayed from a seed.
 
+pub mod bugs;
 pub mod command;
 pub mod glob;
 pub mod keyspace;

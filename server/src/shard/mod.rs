@@ -168,7 +168,6 @@ impl Shard {
         let refused = self.refusal(&peer);
         let authenticated = self.config.security.requirepass.is_empty();
         let mut conn = Box::new(Conn::new(id, client, peer, now.unix, authenticated));
-        conn.out = self.spare.pop().unwrap_or_default();
         if let Some(text) = refused {
             self.stats.rejected_connections += 1;
             conn.out.extend_from_slice(text.as_bytes());
@@ -286,7 +285,7 @@ impl Shard {
                 }
                 continue;
             }
-            let bytes = std::mem::replace(&mut conn.out, self.spare.pop().unwrap_or_default());
+            let bytes = std::mem::take(&mut conn.out);
             conn.in_flight = bytes.len();
             return Some((id, SendBuf { bytes, sent: 0 }));
         }
@@ -469,6 +468,10 @@ impl Shard {
     fn process(&mut self, id: ConnId, args: Args<'_>) {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         let mut out = std::mem::take(&mut conn.out);
+        if out.capacity() == 0 {
+            // Idle connections own no buffer.
+            out = self.spare.pop().unwrap_or_default();
+        }
         let start = out.len();
         conn.commands += 1;
         if conn.reply_mode == ReplyMode::SkipNext {
@@ -510,10 +513,17 @@ impl Shard {
                 }
             }
             // Messages that the command published to its own connection come after its reply.
-            let pushed = std::mem::replace(&mut conn.out, out);
-            conn.out.extend_from_slice(&pushed);
-            if !conn.out.is_empty() || conn.close_after_reply {
+            if !conn.out.is_empty() {
+                out.append(&mut conn.out);
+            }
+            if !out.is_empty() {
+                conn.out = out;
                 self.queue_send(id);
+            } else {
+                if conn.close_after_reply {
+                    self.queue_send(id);
+                }
+                self.spare.push(out);
             }
         }
         self.serve_blocked();
