@@ -14,6 +14,7 @@ pub mod generic;
 pub mod getkeys;
 pub mod hash;
 mod introspect;
+mod list;
 mod parse;
 pub mod server;
 pub mod sort;

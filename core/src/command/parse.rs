@@ -3,7 +3,7 @@
 use super::CommandError;
 use crate::glob;
 use crate::keyspace::UnixMillis;
-use crate::number::{parse_f64, parse_i64};
+use crate::number::{LongDouble, parse_i64};
 use crate::resp::Args;
 
 /// Which end of a list or sorted set.
@@ -37,22 +37,22 @@ impl EndPoint {
     }
 }
 
-/// The timeout of a blocking command, in seconds with decimals: the instant it ends, `None` for 0 (for ever).
+/// The timeout of a blocking command, in seconds with decimals: the instant it ends, `None` for 0 (for ever). It is
+/// rounded up to milliseconds, so that less than one below zero is 0.
 pub fn parse_timeout(word: &[u8], now: UnixMillis) -> Result<Option<UnixMillis>, CommandError> {
-    let seconds = parse_f64(word).ok_or(CommandError::TimeoutNotFloat)?;
-    let millis = seconds * 1000.0;
-    if millis > i64::MAX as f64 {
-        return Err(CommandError::TimeoutOutOfRange);
-    }
-    if millis < 0.0 {
-        return Err(CommandError::TimeoutNegative);
-    }
-    if millis == 0.0 {
-        return Ok(None);
-    }
-    match (millis.ceil() as u64).checked_add(now) {
-        Some(deadline) if deadline <= i64::MAX as u64 => Ok(Some(deadline)),
-        _ => Err(CommandError::TimeoutOutOfRange),
+    let seconds = LongDouble::parse(word).ok_or(CommandError::TimeoutNotFloat)?;
+    let millis = match seconds.checked_mul(1000).and_then(LongDouble::ceil) {
+        Some(millis) => millis,
+        None if seconds.is_negative() => return Err(CommandError::TimeoutNegative),
+        None => return Err(CommandError::TimeoutOutOfRange),
+    };
+    match u64::try_from(millis) {
+        Err(_) => Err(CommandError::TimeoutNegative),
+        Ok(0) => Ok(None),
+        Ok(millis) => match millis.checked_add(now) {
+            Some(deadline) if deadline <= i64::MAX as u64 => Ok(Some(deadline)),
+            _ => Err(CommandError::TimeoutOutOfRange),
+        },
     }
 }
 

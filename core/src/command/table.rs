@@ -905,63 +905,63 @@ commands! {
     }
 
     group List {
-        LPush "lpush" -3 session [WRITE DENYOOM FAST] [at(1).rw().insert()] []
+        LPush "lpush" -3 list::lpush [WRITE DENYOOM FAST] [at(1).rw().insert()] []
             "key:key element ..."
             since "1.0.0" cost "O(N), N elements" "Adds elements at the head of a list."
             history ["2.4.0" "Several elements in one call."];
 
-        RPush "rpush" -3 session [WRITE DENYOOM FAST] [at(1).rw().insert()] []
+        RPush "rpush" -3 list::rpush [WRITE DENYOOM FAST] [at(1).rw().insert()] []
             "key:key element ..."
             since "1.0.0" cost "O(N), N elements" "Adds elements at the tail of a list."
             history ["2.4.0" "Several elements in one call."];
 
-        LPushX "lpushx" -3 session [WRITE DENYOOM FAST] [at(1).rw().insert()] []
+        LPushX "lpushx" -3 list::lpushx [WRITE DENYOOM FAST] [at(1).rw().insert()] []
             "key:key element ..."
             since "2.2.0" cost "O(N), N elements" "Adds elements at the head of a list that exists."
             history ["4.0.0" "Several elements in one call."];
 
-        RPushX "rpushx" -3 session [WRITE DENYOOM FAST] [at(1).rw().insert()] []
+        RPushX "rpushx" -3 list::rpushx [WRITE DENYOOM FAST] [at(1).rw().insert()] []
             "key:key element ..."
             since "2.2.0" cost "O(N), N elements" "Adds elements at the tail of a list that exists."
             history ["4.0.0" "Several elements in one call."];
 
-        LPop "lpop" -2 session [WRITE FAST] [at(1).rw().access().delete()] []
+        LPop "lpop" -2 list::lpop [WRITE FAST] [at(1).rw().access().delete()] []
             "key:key [count:int +6.2.0]"
             since "1.0.0" cost "O(N), N elements returned" "Takes elements from the head of a list."
             history ["6.2.0" "A count."];
 
-        RPop "rpop" -2 session [WRITE FAST] [at(1).rw().access().delete()] []
+        RPop "rpop" -2 list::rpop [WRITE FAST] [at(1).rw().access().delete()] []
             "key:key [count:int +6.2.0]"
             since "1.0.0" cost "O(N), N elements returned" "Takes elements from the tail of a list."
             history ["6.2.0" "A count."];
 
-        LMPop "lmpop" -4 session [WRITE] [counted(1).rw().access().delete()] []
+        LMPop "lmpop" -4 list::lmpop [WRITE] [counted(1).rw().access().delete()] []
             "numkeys:int key:key ... where(LEFT | RIGHT) [COUNT count:int]"
             since "7.0.0" cost "O(N+M), N keys, M elements returned"
             "Takes elements from the first of the lists that has any.";
 
-        BLPop "blpop" -3 session [WRITE BLOCKING] [at(1).until(-2).rw().access().delete()] []
+        BLPop "blpop" -3 list::blpop [WRITE BLOCKING] [at(1).until(-2).rw().access().delete()] []
             "key:key ... timeout:double"
             since "2.0.0" cost "O(N), N keys"
             "Takes an element from the head of a list, waiting for one if need be."
             history ["6.0.0" "The timeout may have a fraction."];
 
-        BRPop "brpop" -3 session [WRITE BLOCKING] [at(1).until(-2).rw().access().delete()] []
+        BRPop "brpop" -3 list::brpop [WRITE BLOCKING] [at(1).until(-2).rw().access().delete()] []
             "key:key ... timeout:double"
             since "2.0.0" cost "O(N), N keys"
             "Takes an element from the tail of a list, waiting for one if need be."
             history ["6.0.0" "The timeout may have a fraction."];
 
-        BLMPop "blmpop" -5 session [WRITE BLOCKING] [counted(2).rw().access().delete()] []
+        BLMPop "blmpop" -5 list::blmpop [WRITE BLOCKING] [counted(2).rw().access().delete()] []
             "timeout:double numkeys:int key:key ... where(LEFT | RIGHT) [COUNT count:int]"
             since "7.0.0" cost "O(N+M), N keys, M elements returned"
             "Takes elements from the first of the lists that has any, waiting for one if need be.";
 
-        LMove "lmove" 5 session [WRITE DENYOOM] [at(1).rw().access().delete(), at(2).rw().insert()] []
+        LMove "lmove" 5 list::lmove [WRITE DENYOOM] [at(1).rw().access().delete(), at(2).rw().insert()] []
             "source:key destination:key@1 wherefrom(LEFT | RIGHT) whereto(LEFT | RIGHT)"
             since "6.2.0" cost "O(1)" "Moves an element from an end of one list to an end of another.";
 
-        BLMove "blmove" 6 session [WRITE DENYOOM BLOCKING] [
+        BLMove "blmove" 6 list::blmove [WRITE DENYOOM BLOCKING] [
             at(1).rw().access().delete(),
             at(2).rw().insert()
         ] []
@@ -969,12 +969,12 @@ commands! {
             since "6.2.0" cost "O(1)"
             "Moves an element from an end of one list to an end of another, waiting for one if need be.";
 
-        RPopLPush "rpoplpush" 3 session [WRITE DENYOOM] [at(1).rw().access().delete(), at(2).rw().insert()] []
+        RPopLPush "rpoplpush" 3 list::rpoplpush [WRITE DENYOOM] [at(1).rw().access().delete(), at(2).rw().insert()] []
             "source:key destination:key@1"
             since "1.2.0" cost "O(1)" "Moves the last element of a list to the head of another."
             deprecated "6.2.0" "`LMOVE` with the `RIGHT` and `LEFT` arguments";
 
-        BRPopLPush "brpoplpush" 4 session [WRITE DENYOOM BLOCKING] [
+        BRPopLPush "brpoplpush" 4 list::brpoplpush [WRITE DENYOOM BLOCKING] [
             at(1).rw().access().delete(),
             at(2).rw().insert()
         ] []
@@ -984,37 +984,37 @@ commands! {
             history ["6.0.0" "The timeout may have a fraction."]
             deprecated "6.2.0" "`BLMOVE` with the `RIGHT` and `LEFT` arguments";
 
-        LIndex "lindex" 3 session [READONLY] [at(1).ro().access()] []
+        LIndex "lindex" 3 list::lindex [READONLY] [at(1).ro().access()] []
             "key:key index:int"
             since "1.0.0" cost "O(N), N elements between the index and the nearer end"
             "Reads an element by its index.";
 
-        LInsert "linsert" 5 session [WRITE DENYOOM] [at(1).rw().insert()] []
+        LInsert "linsert" 5 list::linsert [WRITE DENYOOM] [at(1).rw().insert()] []
             "key:key where(BEFORE | AFTER) pivot element"
             since "2.2.0" cost "O(N), N elements before the pivot" "Adds an element next to another.";
 
-        LLen "llen" 2 session [READONLY FAST] [at(1).ro()] []
+        LLen "llen" 2 list::llen [READONLY FAST] [at(1).ro()] []
             "key:key"
             since "1.0.0" cost "O(1)" "Counts the elements of a list.";
 
-        LPos "lpos" -3 session [READONLY] [at(1).ro().access()] []
+        LPos "lpos" -3 list::lpos [READONLY] [at(1).ro().access()] []
             "key:key element [RANK rank:int] [COUNT num-matches:int] [MAXLEN len:int]"
             since "6.0.6" cost "O(N), N elements looked at" "Finds the indexes of an element.";
 
-        LRange "lrange" 4 session [READONLY] [at(1).ro().access()] []
+        LRange "lrange" 4 list::lrange [READONLY] [at(1).ro().access()] []
             "key:key start:int stop:int"
             since "1.0.0" cost "O(S+N), S elements before the range, N in it" "Reads a range of a list.";
 
-        LRem "lrem" 4 session [WRITE] [at(1).rw().delete()] []
+        LRem "lrem" 4 list::lrem [WRITE] [at(1).rw().delete()] []
             "key:key count:int element"
             since "1.0.0" cost "O(N+M), N elements in the list, M removed"
             "Removes elements equal to a value.";
 
-        LSet "lset" 4 session [WRITE DENYOOM] [at(1).rw().update()] []
+        LSet "lset" 4 list::lset [WRITE DENYOOM] [at(1).rw().update()] []
             "key:key index:int element"
             since "1.0.0" cost "O(N), N elements; O(1) at the ends" "Replaces an element by its index.";
 
-        LTrim "ltrim" 4 session [WRITE] [at(1).rw().delete()] []
+        LTrim "ltrim" 4 list::ltrim [WRITE] [at(1).rw().delete()] []
             "key:key start:int stop:int"
             since "1.0.0" cost "O(N), N elements removed" "Removes everything outside of a range.";
     }

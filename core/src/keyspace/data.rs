@@ -55,13 +55,25 @@ macro_rules! typed_access {
         }
 
         #[doc = concat!("The ", stringify!($get), " at `key`, created empty if there is none. The caller must add to it.")]
+        #[inline]
         pub fn $create(&mut self, key: &[u8]) -> Result<&mut $Type, CommandError> {
-            if self.$get_mut(key)?.is_none() {
+            let hash = self.drop_expired(key);
+            let seed = self.keyspace.seed();
+            let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
+            let (entry, created) = dbs[self.db].table.find_or_insert_hashed(hash, key, || {
                 let empty: fn(u64) -> $Type = $empty;
-                let seed = self.keyspace.seed();
-                self.add(key, Value::from(Object::$Variant(empty(seed))), None);
+                Entry::new(key, Value::from(Object::$Variant(empty(seed))), None)
+            });
+            if created {
+                super::first_touch(entry, self.now, self.settings);
+                report_added(self.effects, self.settings, self.db, entry);
+            } else if !self.access.no_touch {
+                super::touch(entry, self.now, self.settings, rng);
             }
-            Ok(self.$get_mut(key)?.expect("the key was just found or added"))
+            match entry.object_mut() {
+                Some(Object::$Variant(value)) => Ok(value),
+                _ => Err(CommandError::WrongType),
+            }
         }
     )*};
 }
@@ -203,15 +215,9 @@ impl<'a> Data<'a> {
 
     /// Adds an entry for a key that is not there. Events: `new`; offers lists and sorted sets to blocked clients.
     pub fn add(&mut self, key: &[u8], value: Value, deadline: Option<UnixMillis>) {
-        let blocks =
-            matches!(&value, Value::Object(object) if matches!(**object, Object::List(_) | Object::Zset(_)));
         let entry = Entry::new(key, value, deadline);
         super::first_touch(&entry, self.now, self.settings);
-        self.current().insert(entry);
-        self.notify(Class::NEW, "new", key);
-        if blocks {
-            self.offer(key);
-        }
+        self.insert_entry(entry);
     }
 
     /// Puts `value` at `key`, whatever was there before; the deadline becomes `deadline`. Only a key that was not
@@ -256,15 +262,10 @@ impl<'a> Data<'a> {
         self.current().table.remove_hashed(hash, key)
     }
 
-    /// Puts an entry taken from somewhere else in; its key must not be there.
+    /// Puts in an entry whose key is not there, as [`add`](Self::add) does.
     pub fn insert_entry(&mut self, entry: Entry) {
-        let key = entry.key().to_vec();
-        let blocks = matches!(entry.object(), Some(Object::List(_) | Object::Zset(_)));
+        report_added(self.effects, self.settings, self.db, &entry);
         self.current().insert(entry);
-        self.notify(Class::NEW, "new", &key);
-        if blocks {
-            self.offer(&key);
-        }
     }
 
     pub(super) fn discard(&mut self, entry: Entry) {
@@ -358,16 +359,7 @@ impl<'a> Data<'a> {
     #[inline]
     pub fn notify(&mut self, class: u32, name: &'static str, key: &[u8]) {
         if self.settings.notify_keyspace_events & class != 0 {
-            let key = self.effects.remember(self.db, key);
-            self.effects.events.push(super::effects::Event { class, name, key });
-        }
-    }
-
-    /// Offers `key` to clients that are blocked on it.
-    pub fn offer(&mut self, key: &[u8]) {
-        if self.effects.interest.ready {
-            let key = self.effects.remember(self.db, key);
-            self.effects.ready.push(key);
+            self.effects.event(class, name, self.db, key);
         }
     }
 
@@ -380,5 +372,17 @@ impl<'a> Data<'a> {
     /// Nothing is to be replayed for this command beyond what was or will be said with [`propagate`](Self::propagate).
     pub fn propagate_nothing(&mut self) {
         self.effects.replace_verbatim();
+    }
+}
+
+/// Reports an entry that has come into being: the event `new`; lists and sorted sets are offered to blocked clients.
+#[inline]
+fn report_added(effects: &mut Effects, settings: &Settings, db: usize, entry: &Entry) {
+    if settings.notify_keyspace_events & Class::NEW != 0 {
+        effects.event(Class::NEW, "new", db, entry.key());
+    }
+    if effects.interest.ready && matches!(entry.object(), Some(Object::List(_) | Object::Zset(_))) {
+        let key = effects.remember(db, entry.key());
+        effects.ready.push(key);
     }
 }

@@ -153,6 +153,11 @@ impl Effects {
         KeyRef { db: db as u32, start, len: key.len() as u32 }
     }
 
+    pub(super) fn event(&mut self, class: u32, name: &'static str, db: usize, key: &[u8]) {
+        let key = self.remember(db, key);
+        self.events.push(Event { class, name, key });
+    }
+
     /// Adds a replayable command; the command being executed is then not recorded as it was sent.
     pub(super) fn replace_verbatim(&mut self) {
         self.verbatim = Verbatim::Replaced;

@@ -794,7 +794,17 @@ impl<E: Slot, const LINES: usize> Table<E, LINES> {
 
     /// The element of `key`, made and inserted if there is none; whether it was made.
     pub fn find_or_insert_with(&mut self, key: &[u8], make: impl FnOnce() -> E) -> (&mut E, bool) {
-        let hash = self.hash(key);
+        self.find_or_insert_hashed(self.hash(key), key, make)
+    }
+
+    /// The same by a key and its [`Self::hash`].
+    #[inline]
+    pub fn find_or_insert_hashed(
+        &mut self,
+        hash: u64,
+        key: &[u8],
+        make: impl FnOnce() -> E,
+    ) -> (&mut E, bool) {
         if self.len != 0 {
             let segment = self.segment(hash);
             // SAFETY: the segment is alive and borrowed exclusively through the table.

@@ -65,6 +65,12 @@ impl<'a> Reply<'a> {
         self.protocol == Protocol::Resp3
     }
 
+    /// Makes room for `additional` bytes, which must be bounded by what is to be answered, not by what a client says.
+    #[inline]
+    pub fn reserve(&mut self, additional: usize) {
+        self.out.reserve(additional);
+    }
+
     /// `+OK`
     #[inline]
     pub fn ok(&mut self) {
