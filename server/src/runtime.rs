@@ -15,8 +15,8 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use crate::config::Config;
 use crate::log::Level;
 use crate::reactor::{self, epoll};
-use crate::shard::{Environment, Shard};
-use crate::{clock, log};
+use crate::shard::{Environment, Shard, System, Usage};
+use crate::{clock, daemon, log, memory, sys};
 
 /// Runs the server until it is asked to stop.
 pub fn run(config: Config) -> ExitCode {
@@ -46,7 +46,16 @@ pub fn run(config: Config) -> ExitCode {
     }
     let environment = Environment {
         stopwatch: clock::micros,
-        used_memory: crate::memory::used,
+        used_memory: memory::used,
+        peak_memory: memory::peak,
+        usage,
+        hold: |micros| std::thread::sleep(Duration::from_micros(micros)),
+        apply_config,
+        rewrite_config: |config| match &config.process.config_file {
+            Some(path) => config.rewrite(path),
+            None => Err(io::ErrorKind::NotFound.into()),
+        },
+        system: system(),
         run_id: random_hex(40),
         pid: std::process::id(),
         executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
@@ -77,6 +86,77 @@ pub fn run(config: Config) -> ExitCode {
     }
     log!(Level::Warning, "Redis is now ready to exit, bye bye...");
     ExitCode::SUCCESS
+}
+
+/// What the operating system has counted for this process.
+fn usage() -> Usage {
+    let [process, thread] = sys::processor_micros();
+    // "size resident shared ..." in pages.
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    Usage {
+        resident_bytes: pages * sys::page_size(),
+        user_micros: process.0,
+        system_micros: process.1,
+        thread_user_micros: thread.0,
+        thread_system_micros: thread.1,
+    }
+}
+
+fn system() -> System {
+    let kernel = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
+        text.trim_end().to_string()
+    };
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes: u64 = total.and_then(|text| text.trim().split(' ').next()?.parse().ok()).unwrap_or(0);
+    System {
+        os: format!("{} {} {}", kernel("ostype"), kernel("osrelease"), std::env::consts::ARCH),
+        total_memory: kilobytes * 1024,
+        startup_memory: memory::used(),
+    }
+}
+
+/// Makes a change of the configuration happen outside of the shard, or says why it cannot.
+fn apply_config(
+    old: &Config,
+    new: &mut Config,
+    changed: &[&'static str],
+) -> Result<(), (&'static str, String)> {
+    for &name in changed {
+        match name {
+            "port" => {
+                return Err((name, "this version of kevy listens only where it did at start".into()));
+            }
+            "bind" => return Err((name, "this version of kevy binds addresses only at start".into())),
+            "maxclients" => {
+                let allowed = daemon::adjust_open_files_limit(new.network.maxclients);
+                let wanted = new.network.maxclients;
+                if allowed.as_ref().map_or(true, |&allowed| allowed < wanted) {
+                    let allowed = allowed.unwrap_or(0).max(old.network.maxclients);
+                    return Err((
+                        name,
+                        format!(
+                            "The operating system is not able to handle the specified number of clients, try with \
+                             {allowed}"
+                        ),
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    for &name in changed {
+        match name {
+            "loglevel" => log::set_level(new.process.loglevel),
+            "dir" => {
+                std::env::set_current_dir(path(&new.process.dir)).map_err(|error| (name, reason(&error)))?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Opens every listening socket of the configuration.

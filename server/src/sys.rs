@@ -31,6 +31,25 @@ pub fn local_time(unix_seconds: i64) -> LocalTime {
     }
 }
 
+/// Processor time in user mode and in the kernel, microseconds: of the process, of the calling thread.
+pub fn processor_micros() -> [(u64, u64); 2] {
+    [libc::RUSAGE_SELF, libc::RUSAGE_THREAD].map(|who| {
+        // SAFETY: `rusage` is plain data for which all zeros is a value; the pointer is to a local the call fills.
+        let usage = unsafe {
+            let mut usage: libc::rusage = std::mem::zeroed();
+            libc::getrusage(who, &mut usage);
+            usage
+        };
+        let micros = |time: libc::timeval| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64;
+        (micros(usage.ru_utime), micros(usage.ru_stime))
+    })
+}
+
+pub fn page_size() -> u64 {
+    // SAFETY: no pointers.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
+}
+
 /// Soft and hard limit of open files.
 pub fn open_files_limit() -> io::Result<(u64, u64)> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -264,7 +264,7 @@ bit_set! {
         /// Allowed before authentication.
         NO_AUTH = "no_auth",
         /// Can reach replicas and the journal although it changes no data.
-        MAY_REPLICATE = "may_replicate",
+        MAY_REPLICATE = "",
         /// May be called in a form that has no key.
         NO_MANDATORY_KEYS = "no_mandatory_keys",
         /// Allowed only as `enable-debug-command` or its like say.

@@ -1333,7 +1333,7 @@ commands! {
             "[pattern:pattern ...]"
             since "2.0.0" cost "O(N), N patterns" "Ends subscriptions to patterns.";
 
-        Publish "publish" 3 session [PUBSUB LOADING STALE FAST] [] []
+        Publish "publish" 3 session [PUBSUB LOADING STALE FAST MAY_REPLICATE] [] []
             "channel message"
             since "2.0.0" cost "O(N+M), N subscribers of the channel, M patterns in use"
             "Sends a message to a channel.";
@@ -1372,7 +1372,7 @@ commands! {
             "[shardchannel ...]"
             since "7.0.0" cost "O(N), N shard channels" "Ends subscriptions to shard channels.";
 
-        SPublish "spublish" 3 session [PUBSUB LOADING STALE FAST] [at(1).not_key()] []
+        SPublish "spublish" 3 session [PUBSUB LOADING STALE FAST MAY_REPLICATE] [at(1).not_key()] []
             "shardchannel message"
             since "7.0.0" cost "O(N), N subscribers of the shard channel"
             "Sends a message to a shard channel.";

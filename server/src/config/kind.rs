@@ -438,7 +438,7 @@ fn memory(word: &[u8]) -> Result<i128, Reason> {
 }
 
 /// Digits and a unit; more than 64 bits hold is the most they hold. Nothing at all is zero.
-fn bytes_with_unit(word: &[u8]) -> Option<u64> {
+pub(crate) fn bytes_with_unit(word: &[u8]) -> Option<u64> {
     let digits = word.iter().take_while(|b| b.is_ascii_digit()).count();
     let factor = match word[digits..].to_ascii_lowercase().as_slice() {
         b"" | b"b" => 1,

@@ -16,6 +16,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockAddr, Socket};
 
 use super::{IoEvent, Reactor};
+use crate::config::Config;
 use crate::shard::conn::{ConnId, Peer};
 use crate::shard::{Now, SendBuf};
 
@@ -235,6 +236,11 @@ impl Reactor for Epoll {
         if let Some(connection) = self.connections.get_mut(conn.0 as usize) {
             *connection = None;
         }
+    }
+
+    fn reconfigure(&mut self, config: &Config) {
+        // For connections to come.
+        self.keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
     }
 
     fn free(&mut self, garbage: Garbage) {

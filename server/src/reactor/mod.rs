@@ -10,6 +10,7 @@ use std::ops::Range;
 
 use kevy::keyspace::Garbage;
 
+use crate::config::Config;
 use crate::shard::conn::{ConnId, Peer};
 use crate::shard::{Now, Request, SendBuf, Shard};
 
@@ -38,6 +39,9 @@ pub trait Reactor {
 
     /// Closes a connection; buffers it still holds are dropped.
     fn close(&mut self, conn: ConnId);
+
+    /// The configuration has changed.
+    fn reconfigure(&mut self, config: &Config);
 
     /// Frees something large, somewhere else if possible.
     fn free(&mut self, garbage: Garbage);
@@ -72,8 +76,10 @@ pub fn run(shard: &mut Shard, reactor: &mut impl Reactor) {
         while let Some(garbage) = shard.poll_garbage() {
             reactor.free(garbage);
         }
-        if let Some(Request::Shutdown) = shard.poll_request() {
-            stop = true;
+        match shard.poll_request() {
+            Some(Request::Shutdown) => stop = true,
+            Some(Request::Reconfigure) => reactor.reconfigure(&shard.config),
+            None => {}
         }
     }
 }

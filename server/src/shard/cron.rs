@@ -19,8 +19,18 @@ pub struct State {
     pub commands: Rate,
     pub net_input: Rate,
     pub net_output: Rate,
+    pub turns: Rate,
     sampled: u64,
     swept: UnixMillis,
+}
+
+impl State {
+    /// The counters started again from 0.
+    pub fn reset_rates(&mut self) {
+        for rate in [&mut self.commands, &mut self.net_input, &mut self.net_output, &mut self.turns] {
+            *rate = Rate::default();
+        }
+    }
 }
 
 /// A counter's growth per second, averaged over sixteen samples a tenth of a second apart.
@@ -51,17 +61,17 @@ const EXPIRE_BUDGET: usize = 64;
 impl Shard {
     pub(super) fn run_cron(&mut self) {
         self.sample_rates();
-        if self.session.pause.ended(self.now.unix) {
-            self.resume_paused();
-        }
         if !self.cron.expire_off && !self.session.pause.stops_expiry(self.now.unix) {
+            let before = (self.env.stopwatch)();
             self.expire();
+            let micros = (self.env.stopwatch)().saturating_sub(before);
+            self.stats.expire_micros += micros;
+            self.sample_latency("expire-cycle", micros);
         }
         if self.now.unix >= self.cron.swept + 1000 {
             self.cron.swept = self.now.unix;
             self.sweep_clients();
         }
-        session::latency::cron(self);
     }
 
     fn sample_rates(&mut self) {
@@ -70,6 +80,7 @@ impl Shard {
             self.cron.commands.sample(self.stats.commands_processed, elapsed);
             self.cron.net_input.sample(self.stats.net_input_bytes, elapsed);
             self.cron.net_output.sample(self.stats.net_output_bytes, elapsed);
+            self.cron.turns.sample(self.stats.turns, elapsed);
             self.cron.sampled = self.now.mono;
         }
     }

@@ -9,6 +9,7 @@ use kevy::resp::{Args, Limits, Protocol};
 
 use super::Shard;
 use super::conn::ConnId;
+use super::session::client::may_touch_data;
 
 /// Said to a connection from another machine when the server has no password.
 pub const PROTECTED_MODE: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
@@ -29,6 +30,8 @@ const NOAUTH: CommandError = CommandError::Text("NOAUTH Authentication required.
 const OOM: CommandError = CommandError::Text("OOM command not allowed when used memory > 'maxmemory'.");
 const NO_MULTI: CommandError = CommandError::Text("ERR Command not allowed inside a transaction");
 
+const NO_DATA_FOR_MONITORS: CommandError = CommandError::Text("ERR Replica can't interact with the keyspace");
+
 /// What is to be done with a command that was not refused.
 pub enum Admitted {
     Run(&'static Command),
@@ -46,7 +49,10 @@ pub fn decoder_limits(config: &crate::config::Config, authenticated: bool) -> Li
 impl Shard {
     /// See the module documentation.
     pub(super) fn admit(&mut self, id: ConnId, args: Args<'_>) -> Result<Admitted, CommandError> {
-        let command = match resolve(args) {
+        let resolved = find(args);
+        let conn = self.conns[id.0 as usize].as_deref_mut().expect("the command came from it");
+        conn.last_command = resolved.as_ref().ok().map(|command| command.id);
+        let command = match resolved.and_then(|command| check_arity(command, args)) {
             Ok(command) => command,
             Err(error) => return self.refuse(id, None, error),
         };
@@ -64,7 +70,11 @@ impl Shard {
             );
             return self.refuse(id, Some(command), CommandError::Owned(text.into_bytes()));
         }
-        if !conn.authenticated && !command.flags.contains(Flags::NO_AUTH) {
+        // Without a password everybody is let in, also those who came while there was one.
+        if !conn.authenticated
+            && !command.flags.contains(Flags::NO_AUTH)
+            && !self.config.security.requirepass.is_empty()
+        {
             return self.refuse(id, Some(command), NOAUTH);
         }
         let in_multi = conn.multi.is_some();
@@ -85,6 +95,9 @@ impl Shard {
                 command.name
             );
             return self.refuse(id, Some(command), CommandError::Owned(text.into_bytes()));
+        }
+        if !may_touch_data(conn, command.flags) {
+            return self.refuse(id, Some(command), NO_DATA_FOR_MONITORS);
         }
         if self.session.pause.holds(self.now.unix, command, conn.multi.as_ref()) {
             return Ok(Admitted::Postpone);
@@ -147,12 +160,16 @@ impl Shard {
     }
 }
 
-/// Finds the command and checks its arity.
-fn resolve(args: Args<'_>) -> Result<&'static Command, CommandError> {
+/// Finds the command.
+fn find(args: Args<'_>) -> Result<&'static Command, CommandError> {
     let Some(mut command) = lookup(args.at(0)) else { return Err(unknown_command(args)) };
     if command.subcommand_count > 0 && args.len() > 1 {
         command = subcommand(command, args.at(1)).ok_or_else(|| unknown_subcommand(command, args.at(1)))?;
     }
+    Ok(command)
+}
+
+fn check_arity(command: &'static Command, args: Args<'_>) -> Result<&'static Command, CommandError> {
     if !command.accepts_arity(args.len()) {
         return Err(CommandError::Owned(
             format!("ERR wrong number of arguments for '{}' command", command.name).into_bytes(),

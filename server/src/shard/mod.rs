@@ -52,10 +52,61 @@ pub struct Environment {
     pub stopwatch: fn() -> u64,
     /// Bytes allocated by this process, as `used_memory` reports them and `maxmemory` limits them.
     pub used_memory: fn() -> usize,
+    /// The most that `used_memory` has been.
+    pub peak_memory: fn() -> usize,
+    /// What the operating system has counted for this process.
+    pub usage: fn() -> Usage,
+    /// Does nothing for so many microseconds (DEBUG SLEEP).
+    pub hold: fn(u64),
+    /// Carries out a change of the configuration that CONFIG SET has checked: old, new, the names that changed. It may
+    /// adjust the new one. An error names the directive and the reason; the change is dropped then.
+    pub apply_config: fn(&Config, &mut Config, &[&'static str]) -> Result<(), (&'static str, String)>,
+    /// Writes the configuration to its file (CONFIG REWRITE).
+    pub rewrite_config: fn(&Config) -> io::Result<()>,
+    pub system: System,
     /// Hex id of this process, 40 digits.
     pub run_id: String,
     pub pid: u32,
     pub executable: String,
+}
+
+impl Environment {
+    /// Nothing outside at all: no clock, no memory, no files. For simulation and tests.
+    pub fn isolated() -> Self {
+        Self {
+            stopwatch: || 0,
+            used_memory: || 0,
+            peak_memory: || 0,
+            usage: Usage::default,
+            hold: |_| {},
+            apply_config: |_, _, _| Ok(()),
+            rewrite_config: |_| Ok(()),
+            system: System::default(),
+            run_id: "0".repeat(40),
+            pid: 1,
+            executable: "kevy".to_string(),
+        }
+    }
+}
+
+/// What the process has used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub resident_bytes: u64,
+    pub user_micros: u64,
+    pub system_micros: u64,
+    /// Of the calling thread.
+    pub thread_user_micros: u64,
+    pub thread_system_micros: u64,
+}
+
+/// The machine, and the process when it began to serve.
+#[derive(Clone, Debug, Default)]
+pub struct System {
+    /// As `uname -srm` prints it.
+    pub os: String,
+    pub total_memory: u64,
+    pub startup_memory: usize,
 }
 
 /// Output on its way to the kernel: owned by the reactor until given back to `handle_sent`.
@@ -70,6 +121,8 @@ pub struct SendBuf {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     Shutdown,
+    /// The configuration has changed.
+    Reconfigure,
 }
 
 /// Commands decoded ahead of execution, so that their keys can be prefetched together.
@@ -127,7 +180,7 @@ pub struct Shard {
 impl Shard {
     pub fn new(config: Config, env: Environment, seed: u64, now: Now) -> Self {
         let realm = Realm::new(config.settings.databases, seed);
-        Self {
+        let mut shard = Self {
             realm,
             env,
             now,
@@ -143,7 +196,7 @@ impl Shard {
             spare: Vec::new(),
             batch: Batch::default(),
             stats: Stats::default(),
-            session: session::State::default(),
+            session: session::State::new(seed),
             garbage: Vec::new(),
             request: None,
             next_cron: now.mono,
@@ -151,7 +204,9 @@ impl Shard {
             blocked_now: false,
             cron: cron::State::default(),
             config,
-        }
+        };
+        shard.observe_latency();
+        shard
     }
 
     // --- A: something happened --------------------------------------------------------------------------------
@@ -194,6 +249,7 @@ impl Shard {
     pub fn handle_recv(&mut self, now: Now, id: ConnId, bytes: &[u8]) {
         self.now = now;
         self.stats.net_input_bytes += bytes.len() as u64;
+        self.stats.reads += 1;
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         conn.bytes_in += bytes.len() as u64;
         conn.last_interaction = now.unix;
@@ -227,6 +283,7 @@ impl Shard {
             return;
         }
         self.stats.net_output_bytes += size as u64;
+        self.stats.writes += 1;
         conn.bytes_out += size as u64;
         conn.last_interaction = now.unix;
         if !conn.out.is_empty() {
@@ -251,7 +308,11 @@ impl Shard {
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
         while let Some((id, reply)) = self.realm.waiters.pop_timed_out(now.unix) {
+            self.count_unblocked(id, false);
             self.answer_timeout(id, reply);
+        }
+        if self.session.pause.ended(now.unix) {
+            self.resume_paused();
         }
         if now.mono >= self.next_cron {
             self.run_cron();
@@ -262,6 +323,7 @@ impl Shard {
     /// Executes commands of connections that had to wait, a bounded amount; `poll_timeout` says if more is left.
     pub fn handle_turn(&mut self, now: Now) {
         self.now = now;
+        self.stats.turns += 1;
         for _ in 0..self.runnable.len() {
             if let Some(id) = self.runnable.pop_front() {
                 self.run_query(id);
@@ -299,7 +361,12 @@ impl Shard {
 
     /// Something large to free; where and when does not matter.
     pub fn poll_garbage(&mut self) -> Option<Garbage> {
-        self.garbage.pop()
+        let garbage = self.garbage.pop()?;
+        self.stats.lazyfreed += match &garbage {
+            Garbage::Value(_) => 1,
+            Garbage::Db(_, db) => db.len() as u64,
+        };
+        Some(garbage)
     }
 
     /// A request to the owner of the process.
@@ -312,12 +379,13 @@ impl Shard {
         if !self.runnable.is_empty() {
             return self.now.mono;
         }
-        let waiter = self
-            .realm
-            .waiters
-            .next_deadline()
-            .map_or(u64::MAX, |deadline| self.now.mono + deadline.saturating_sub(self.now.unix) * 1000);
-        waiter.min(self.next_cron)
+        let deadline =
+            [self.realm.waiters.next_deadline(), self.session.pause.deadline()].into_iter().flatten().min();
+        let deadline = deadline.map_or(u64::MAX, |deadline| {
+            let ahead = deadline.saturating_sub(self.now.unix).saturating_mul(1000);
+            self.now.mono.saturating_add(ahead)
+        });
+        deadline.min(self.next_cron)
     }
 
     // --- Pipelines --------------------------------------------------------------------------------------------
@@ -530,8 +598,23 @@ impl Shard {
     }
 
     /// Executes a command that passed the gates and writes its reply to `out`; feeds its effects to everybody who
-    /// follows changes. Also what EXEC calls for each queued command.
+    /// follows changes, and itself to the monitors. Also what EXEC calls for each queued command.
     pub(crate) fn call(
+        &mut self,
+        id: ConnId,
+        command: &'static Command,
+        args: Args<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), CommandError> {
+        let outcome = self.call_unmonitored(id, command, args, out);
+        if !self.monitors.is_empty() {
+            self.feed_monitors(id, command, args);
+        }
+        outcome
+    }
+
+    #[inline]
+    fn call_unmonitored(
         &mut self,
         id: ConnId,
         command: &'static Command,
@@ -548,14 +631,41 @@ impl Shard {
             return outcome;
         }
         let micros = (self.env.stopwatch)().saturating_sub(before);
-        self.stats.count_call(command, micros, outcome.is_err());
+        self.stats.count_call(command, micros, outcome.is_err(), self.config.latency.tracking);
         if let Err(error) = &outcome {
             self.stats.count_error(CommandError::code(&error.text()));
         }
-        if let Some(conn) = self.conns[id.0 as usize].as_deref_mut() {
-            conn.last_command = Some(command.id);
+        if micros >= self.session.slow_from {
+            self.observe_slow(id, command, args, micros);
         }
         outcome
+    }
+
+    /// A command took long enough for the slow log or the latency monitor to look at it.
+    #[cold]
+    fn observe_slow(&mut self, id: ConnId, command: &'static Command, args: Args<'_>, micros: u64) {
+        if u64::try_from(self.config.latency.slowlog_log_slower_than).is_ok_and(|limit| micros >= limit) {
+            self.log_slow(id, command, args, micros);
+        }
+        self.sample_latency(session::latency::event_of(command), micros);
+    }
+
+    /// Derives from the configuration from which duration on [`observe_slow`](Self::observe_slow) is to be called.
+    pub(crate) fn observe_latency(&mut self) {
+        let latency = &self.config.latency;
+        let slowlog = u64::try_from(latency.slowlog_log_slower_than).unwrap_or(u64::MAX);
+        let monitor = match latency.monitor_threshold {
+            0 => u64::MAX,
+            millis => millis.saturating_mul(1000),
+        };
+        self.session.slow_from = slowlog.min(monitor);
+    }
+
+    /// Counts a call that ends without having been served.
+    fn count_unblocked(&mut self, id: ConnId, failed: bool) {
+        if let Some(command) = self.conn(id).and_then(|conn| conn.last_command) {
+            self.stats.count_call(command.command(), 0, failed, self.config.latency.tracking);
+        }
     }
 
     fn call_data(
@@ -680,7 +790,7 @@ impl Shard {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         conn.waiting = Waiting::No;
         let mut out = std::mem::take(&mut conn.out);
-        let _ = self.call(id, waiter.command, waiter.argv.as_args(), &mut out);
+        let _ = self.call_unmonitored(id, waiter.command, waiter.argv.as_args(), &mut out);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         let pushed = std::mem::replace(&mut conn.out, out);
         conn.out.extend_from_slice(&pushed);
@@ -701,6 +811,7 @@ impl Shard {
     /// Unblocks a client with an answer of somebody else's making (CLIENT UNBLOCK). False if it is not blocked.
     pub(crate) fn unblock(&mut self, id: ConnId, error: Option<&str>) -> bool {
         let Some(waiter) = self.realm.waiters.remove(id) else { return false };
+        self.count_unblocked(id, error.is_some());
         match error {
             None => self.answer_timeout(id, waiter.block.on_timeout),
             Some(text) => {
@@ -739,7 +850,7 @@ impl Shard {
 
     // --- Output and closing -----------------------------------------------------------------------------------
 
-    fn queue_send(&mut self, id: ConnId) {
+    pub(crate) fn queue_send(&mut self, id: ConnId) {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         if !conn.send_queued && conn.in_flight == 0 {
             conn.send_queued = true;
@@ -757,6 +868,15 @@ impl Shard {
             conn.closing = true;
             self.close_queue.push_back(id);
             self.forget(id);
+        }
+    }
+
+    /// Gives up buffers that are kept for reuse.
+    pub(crate) fn drop_spare_buffers(&mut self) {
+        self.spare = Vec::new();
+        for conn in self.conns.iter_mut().flatten() {
+            conn.query.shrink_to_fit();
+            conn.out.shrink_to_fit();
         }
     }
 

@@ -209,6 +209,11 @@ impl Waiters {
         self.queues.len()
     }
 
+    /// Number of clients whose waiting ends some time.
+    pub fn with_deadline(&self) -> usize {
+        self.deadlines.len()
+    }
+
     pub fn get(&self, conn: ConnId) -> Option<&Waiter> {
         self.waiting.get(&conn)
     }

@@ -27,6 +27,29 @@ impl Histogram {
         self.counts[bucket] = self.counts[bucket].saturating_add(1);
     }
 
+    /// The longest duration that Redis's histogram counts like the largest of this bucket, nanoseconds: 1024 times
+    /// two to the power of `bucket`, and what 1 in 128 of precision adds.
+    pub fn bound_nanos(bucket: usize) -> u64 {
+        (1032 << bucket) - 1
+    }
+
+    /// The duration that `percent` of all do not exceed, nanoseconds, as far as buckets tell: durations of a bucket
+    /// count as evenly spread over it.
+    pub fn percentile_nanos(&self, percent: f64) -> u64 {
+        let total = self.total();
+        let rank = ((percent / 100.0 * total as f64).ceil() as u64).clamp(1, total.max(1));
+        let mut below = 0;
+        for (bucket, &count) in self.counts.iter().enumerate() {
+            let count = u64::from(count);
+            if below + count >= rank {
+                let low = if bucket == 0 { 0 } else { Self::bound_nanos(bucket - 1) };
+                return low + (Self::bound_nanos(bucket) - low) * (rank - below) / count;
+            }
+            below += count;
+        }
+        0
+    }
+
     pub fn total(&self) -> u64 {
         self.counts.iter().map(|&count| u64::from(count)).sum()
     }
@@ -42,6 +65,17 @@ pub struct Stats {
     pub query_buffer_limit_disconnections: u64,
     pub output_buffer_limit_disconnections: u64,
     pub evicted_clients: u64,
+    /// Times something was received, and sent.
+    pub reads: u64,
+    pub writes: u64,
+    /// Turns of the loop.
+    pub turns: u64,
+    /// Values that were freed outside of the shard.
+    pub lazyfreed: u64,
+    /// Time spent on active expiry.
+    pub expire_micros: u64,
+    /// Failed AUTH and HELLO.
+    pub denied_auth: u64,
     pub by_command: Vec<CommandStats>,
     /// Count by error code, at most [`ERROR_CODES`](Self::ERROR_CODES) codes.
     pub errors: BTreeMap<Vec<u8>, u64>,
@@ -59,6 +93,12 @@ impl Default for Stats {
             query_buffer_limit_disconnections: 0,
             output_buffer_limit_disconnections: 0,
             evicted_clients: 0,
+            reads: 0,
+            writes: 0,
+            turns: 0,
+            lazyfreed: 0,
+            expire_micros: 0,
+            denied_auth: 0,
             by_command: vec![CommandStats::default(); CommandId::COUNT],
             errors: BTreeMap::new(),
             error_replies: 0,
@@ -71,12 +111,14 @@ impl Stats {
     pub const ERROR_CODES: usize = 128;
 
     #[inline]
-    pub fn count_call(&mut self, command: &Command, micros: u64, failed: bool) {
+    pub fn count_call(&mut self, command: &Command, micros: u64, failed: bool, tracking: bool) {
         let stats = &mut self.by_command[command.id as usize];
         stats.calls += 1;
         stats.micros += micros;
         stats.failed += u64::from(failed);
-        stats.latency.record(micros);
+        if tracking {
+            stats.latency.record(micros);
+        }
     }
 
     pub fn count_rejected(&mut self, command: &Command) {

@@ -1,20 +1,449 @@
-//! The CLIENT family.
+//! The CLIENT family: what is known about connections, and what one may do to others.
 
-use kevy::command::CommandError;
+use std::fmt::Write;
 
+use kevy::command::{CommandError, Flags};
+use kevy::number::parse_i64;
+use kevy::resp::Protocol;
+
+use super::{Outcome, Session};
 use crate::shard::Shard;
-use crate::shard::conn::Conn;
+use crate::shard::conn::{ClientId, Conn, ConnId, ReplyMode, Waiting};
 
 pub const BAD_NAME: CommandError =
     CommandError::Text("ERR Client names cannot contain spaces, newlines or special characters.");
+const BAD_CLIENT_ID: CommandError = CommandError::Text("ERR Invalid client ID");
+const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
 /// Names have printable ASCII characters without spaces.
 pub fn valid_name(name: &[u8]) -> bool {
     name.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }
 
+/// The kinds of client that CLIENT LIST TYPE and CLIENT KILL TYPE know. A monitor is a normal client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientType {
+    Normal,
+    Replica,
+    Master,
+    PubSub,
+}
+
+impl ClientType {
+    fn parse(word: &[u8]) -> Result<Self, CommandError> {
+        let names: [(&str, Self); 5] = [
+            ("normal", Self::Normal),
+            ("slave", Self::Replica),
+            ("replica", Self::Replica),
+            ("pubsub", Self::PubSub),
+            ("master", Self::Master),
+        ];
+        match names.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())) {
+            Some(&(_, kind)) => Ok(kind),
+            None => Err(CommandError::Owned([b"ERR Unknown client type '", word, b"'"].concat())),
+        }
+    }
+
+    pub fn of(conn: &Conn) -> Self {
+        if conn.subscribed() { Self::PubSub } else { Self::Normal }
+    }
+}
+
+/// The letters of `flags=`.
+fn flags(shard: &Shard, conn: &Conn) -> String {
+    let changed =
+        conn.watching.iter().any(|watch| shard.realm.versions.version(watch.db, &watch.key) != watch.version);
+    let letters = [
+        (conn.monitor, 'O'),
+        (conn.subscribed(), 'P'),
+        (conn.multi.is_some(), 'x'),
+        (conn.waiting != Waiting::No, 'b'),
+        (changed, 'd'),
+        (conn.close_after_reply, 'c'),
+        (conn.closing, 'A'),
+        (conn.peer.unix, 'U'),
+        (conn.no_evict, 'e'),
+        (conn.no_touch, 'T'),
+    ];
+    let set: String = letters.iter().filter(|(on, _)| *on).map(|&(_, letter)| letter).collect();
+    if set.is_empty() { "N".into() } else { set }
+}
+
+/// Bytes that a connection holds.
+pub fn memory(conn: &Conn) -> usize {
+    std::mem::size_of::<Conn>()
+        + conn.query.capacity()
+        + conn.out.capacity()
+        + conn.in_flight
+        + conn.multi.as_ref().map_or(0, |multi| multi.memory)
+        + conn.watching.iter().map(|watch| watch.key.len() + std::mem::size_of_val(watch)).sum::<usize>()
+        + [&conn.channels, &conn.patterns, &conn.shard_channels]
+            .iter()
+            .flat_map(|names| names.iter())
+            .map(|name| name.len() + std::mem::size_of::<Vec<u8>>())
+            .sum::<usize>()
+}
+
 /// A client as CLIENT LIST shows it, without the line end.
 pub fn describe(shard: &Shard, conn: &Conn) -> String {
-    let _ = shard;
-    format!("id={} addr={}", conn.client, conn.peer.addr)
+    let age = shard.now.unix.saturating_sub(conn.created) / 1000;
+    let idle = shard.now.unix.saturating_sub(conn.last_interaction) / 1000;
+    let mut line = String::with_capacity(400);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    // Writing to a string cannot fail.
+    let _ = write!(
+        line,
+        "id={} addr={} laddr={} fd={} name={} age={age} idle={idle} flags={} db={} sub={} psub={} ssub={} multi={} \
+         watch={} qbuf={} qbuf-free={} argv-mem=0 multi-mem={} rbs={} rbp={} obl={} oll={} omem={} tot-mem={} \
+         events={} cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={} io-thread=0",
+        conn.client,
+        conn.peer.addr,
+        conn.peer.laddr,
+        conn.peer.fd,
+        text(&conn.name),
+        flags(shard, conn),
+        conn.db,
+        conn.channels.len(),
+        conn.patterns.len(),
+        conn.shard_channels.len(),
+        conn.multi.as_ref().map_or(-1, |multi| multi.queue.len() as i64),
+        conn.watching.len(),
+        conn.query.len(),
+        conn.query.capacity() - conn.query.len(),
+        conn.multi.as_ref().map_or(0, |multi| multi.memory),
+        conn.out.capacity(),
+        conn.out.len(),
+        conn.out.len(),
+        u8::from(conn.in_flight > 0),
+        conn.in_flight,
+        memory(conn),
+        if conn.in_flight > 0 { "rw" } else { "r" },
+        conn.last_command.map_or("NULL", |id| id.command().name),
+        if conn.protocol == Protocol::Resp3 { 3 } else { 2 },
+        text(&conn.lib_name),
+        text(&conn.lib_ver),
+    );
+    line
+}
+
+impl Session<'_> {
+    fn describe_lines(&mut self, clients: impl IntoIterator<Item = ClientId>) {
+        let mut lines = String::new();
+        for client in clients {
+            if let Some(conn) = self.shard.client(client) {
+                lines.push_str(&describe(self.shard, conn));
+                lines.push('\n');
+            }
+        }
+        self.reply.verbatim(b"txt", lines.as_bytes());
+    }
+
+    /// `ON` or `OFF`.
+    fn switch(&self, index: usize) -> Result<bool, CommandError> {
+        match () {
+            () if self.is(index, "ON") => Ok(true),
+            () if self.is(index, "OFF") => Ok(false),
+            () => Err(CommandError::Syntax),
+        }
+    }
+}
+
+pub fn id(s: &mut Session<'_>) -> Outcome {
+    let client = s.conn().client;
+    s.reply.int(client as i64);
+    Ok(())
+}
+
+pub fn info(s: &mut Session<'_>) -> Outcome {
+    let client = s.conn().client;
+    s.describe_lines([client]);
+    Ok(())
+}
+
+pub fn list(s: &mut Session<'_>) -> Outcome {
+    let clients: Vec<ClientId> = if s.args.len() == 4 && s.is(2, "TYPE") {
+        let kind = ClientType::parse(s.arg(3))?;
+        s.shard.clients().filter(|conn| ClientType::of(conn) == kind).map(|conn| conn.client).collect()
+    } else if s.args.len() > 3 && s.is(2, "ID") {
+        let ids = s.args.iter().skip(3).map(|word| parse_i64(word).ok_or(BAD_CLIENT_ID));
+        ids.map(|id| id.map(|id| u64::try_from(id).unwrap_or(0))).collect::<Result<_, _>>()?
+    } else if s.args.len() == 2 {
+        s.shard.clients().map(|conn| conn.client).collect()
+    } else {
+        return Err(CommandError::Syntax);
+    };
+    s.describe_lines(clients);
+    Ok(())
+}
+
+/// What CLIENT KILL looks for; every condition must hold.
+#[derive(Default)]
+struct Filter<'a> {
+    id: Option<ClientId>,
+    addr: Option<&'a [u8]>,
+    laddr: Option<&'a [u8]>,
+    kind: Option<ClientType>,
+    max_age_seconds: Option<u64>,
+    not: Option<ConnId>,
+}
+
+impl Filter<'_> {
+    fn matches(&self, conn: &Conn, now: u64) -> bool {
+        self.id.is_none_or(|id| conn.client == id)
+            && self.addr.is_none_or(|addr| conn.peer.addr.as_bytes() == addr)
+            && self.laddr.is_none_or(|laddr| conn.peer.laddr.as_bytes() == laddr)
+            && self.kind.is_none_or(|kind| ClientType::of(conn) == kind)
+            && self.max_age_seconds.is_none_or(|age| (now / 1000).saturating_sub(conn.created / 1000) >= age)
+            && self.not.is_none_or(|id| conn.id != id)
+    }
+}
+
+pub fn kill(s: &mut Session<'_>) -> Outcome {
+    let old_form = s.args.len() == 3;
+    let mut filter = Filter::default();
+    if old_form {
+        filter.addr = Some(s.arg(2));
+    } else {
+        filter.not = Some(s.id);
+        let mut at = 2;
+        while at < s.args.len() {
+            let Some(value) = s.args.get(at + 1) else { return Err(CommandError::Syntax) };
+            if s.is(at, "ID") {
+                let id = parse_i64(value).filter(|&id| id > 0);
+                let id = id.ok_or(CommandError::Text("ERR client-id should be greater than 0"))?;
+                filter.id = Some(id as u64);
+            } else if s.is(at, "MAXAGE") {
+                let age = parse_i64(value)
+                    .ok_or(CommandError::Text("ERR maxage is not an integer or out of range"))?;
+                if age <= 0 {
+                    return Err(CommandError::Text("ERR maxage should be greater than 0"));
+                }
+                filter.max_age_seconds = Some(age as u64);
+            } else if s.is(at, "TYPE") {
+                filter.kind = Some(ClientType::parse(value)?);
+            } else if s.is(at, "ADDR") {
+                filter.addr = Some(value);
+            } else if s.is(at, "LADDR") {
+                filter.laddr = Some(value);
+            } else if s.is(at, "USER") {
+                // There is one user, and everybody is it.
+                if value != b"default" {
+                    return Err(CommandError::Owned([b"ERR No such user '", value, b"'"].concat()));
+                }
+            } else if s.is(at, "SKIPME") && value.eq_ignore_ascii_case(b"yes") {
+                filter.not = Some(s.id);
+            } else if s.is(at, "SKIPME") && value.eq_ignore_ascii_case(b"no") {
+                filter.not = None;
+            } else {
+                return Err(CommandError::Syntax);
+            }
+            at += 2;
+        }
+    }
+    let now = s.now();
+    let victims: Vec<ConnId> =
+        s.shard.clients().filter(|conn| filter.matches(conn, now)).map(|conn| conn.id).collect();
+    for &id in &victims {
+        if id == s.id {
+            s.conn_mut().close_after_reply = true;
+        } else {
+            s.shard.close(id);
+        }
+    }
+    if !old_form {
+        s.reply.int(victims.len() as i64);
+    } else if victims.is_empty() {
+        return Err(CommandError::Text("ERR No such client"));
+    } else {
+        s.reply.ok();
+    }
+    Ok(())
+}
+
+pub fn getname(s: &mut Session<'_>) -> Outcome {
+    let name = s.conn().name.clone();
+    s.reply.bulk_or_null((!name.is_empty()).then_some(&name));
+    Ok(())
+}
+
+pub fn setname(s: &mut Session<'_>) -> Outcome {
+    if !valid_name(s.arg(2)) {
+        return Err(BAD_NAME);
+    }
+    s.conn_mut().name = s.arg(2).to_vec();
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn setinfo(s: &mut Session<'_>) -> Outcome {
+    let value = s.arg(3);
+    let bad = |word| {
+        CommandError::Owned([word, &b" cannot contain spaces, newlines or special characters."[..]].concat())
+    };
+    if s.is(2, "LIB-NAME") {
+        if !valid_name(value) {
+            return Err(bad(b"ERR lib-name"));
+        }
+        s.conn_mut().lib_name = value.to_vec();
+    } else if s.is(2, "LIB-VER") {
+        if !valid_name(value) {
+            return Err(bad(b"ERR lib-ver"));
+        }
+        s.conn_mut().lib_ver = value.to_vec();
+    } else {
+        return Err(CommandError::Owned([b"ERR Unrecognized option '", s.arg(2), b"'"].concat()));
+    }
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn pause(s: &mut Session<'_>) -> Outcome {
+    if s.args.len() > 4 {
+        return Err(s.wrong_subcommand());
+    }
+    let all = if s.args.len() == 3 || s.is(3, "ALL") {
+        true
+    } else if s.is(3, "WRITE") {
+        false
+    } else {
+        return Err(CommandError::Text("ERR CLIENT PAUSE mode must be WRITE or ALL"));
+    };
+    let millis =
+        parse_i64(s.arg(2)).ok_or(CommandError::Text("ERR timeout is not an integer or out of range"))?;
+    let millis = u64::try_from(millis).map_err(|_| CommandError::TimeoutNegative)?;
+    let now = s.now();
+    let until = now.checked_add(millis).filter(|&until| until <= i64::MAX as u64);
+    let until = until.ok_or(CommandError::TimeoutOutOfRange)?;
+    s.shard.session.pause.start(now, until, all);
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn unpause(s: &mut Session<'_>) -> Outcome {
+    s.shard.session.pause.stop();
+    s.shard.resume_paused();
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn unblock(s: &mut Session<'_>) -> Outcome {
+    if s.args.len() > 4 {
+        return Err(s.wrong_subcommand());
+    }
+    let error = if s.args.len() == 3 || s.is(3, "TIMEOUT") {
+        None
+    } else if s.is(3, "ERROR") {
+        Some(UNBLOCKED)
+    } else {
+        return Err(CommandError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
+    };
+    let client = s.int(2)?;
+    let target = u64::try_from(client).ok().and_then(|client| s.shard.by_client.get(&client).copied());
+    let unblocked = target.is_some_and(|id| s.shard.unblock(id, error));
+    s.reply.int(i64::from(unblocked));
+    Ok(())
+}
+
+pub fn reply(s: &mut Session<'_>) -> Outcome {
+    if s.is(2, "ON") {
+        s.conn_mut().reply_mode = ReplyMode::On;
+        s.reply.ok();
+    } else if s.is(2, "OFF") {
+        s.conn_mut().reply_mode = ReplyMode::Off;
+    } else if s.is(2, "SKIP") {
+        let conn = s.conn_mut();
+        if conn.reply_mode != ReplyMode::Off {
+            conn.reply_mode = ReplyMode::SkipNext;
+        }
+    } else {
+        return Err(CommandError::Syntax);
+    }
+    Ok(())
+}
+
+pub fn no_evict(s: &mut Session<'_>) -> Outcome {
+    s.conn_mut().no_evict = s.switch(2)?;
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn no_touch(s: &mut Session<'_>) -> Outcome {
+    s.conn_mut().no_touch = s.switch(2)?;
+    s.reply.ok();
+    Ok(())
+}
+
+pub fn getredir(s: &mut Session<'_>) -> Outcome {
+    s.reply.int(-1);
+    Ok(())
+}
+
+pub fn help(s: &mut Session<'_>) -> Outcome {
+    s.help(&[
+        "GETREDIR",
+        "    Return the client ID we are redirecting to when tracking is enabled.",
+        "GETNAME",
+        "    Return the name of the current connection.",
+        "ID",
+        "    Return the ID of the current connection.",
+        "INFO",
+        "    Return information about the current client connection.",
+        "KILL <ip:port>",
+        "    Kill connection made from <ip:port>.",
+        "KILL <option> <value> [<option> <value> [...]]",
+        "    Kill connections. Options are:",
+        "    * ADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made from the specified address",
+        "    * LADDR (<ip:port>|<unixsocket>:0)",
+        "      Kill connections made to specified local address",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Kill connections by type.",
+        "    * USER <username>",
+        "      Kill connections authenticated by <username>.",
+        "    * SKIPME (YES|NO)",
+        "      Skip killing current connection (default: yes).",
+        "    * ID <client-id>",
+        "      Kill connections by client id.",
+        "    * MAXAGE <maxage>",
+        "      Kill connections older than the specified age.",
+        "LIST [options ...]",
+        "    Return information about client connections. Options:",
+        "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+        "      Return clients of specified type.",
+        "UNPAUSE",
+        "    Stop the current client pause, resuming traffic.",
+        "PAUSE <timeout> [WRITE|ALL]",
+        "    Suspend all, or just write, clients for <timeout> milliseconds.",
+        "REPLY (ON|OFF|SKIP)",
+        "    Control the replies sent to the current connection.",
+        "SETNAME <name>",
+        "    Assign the name <name> to the current connection.",
+        "SETINFO <option> <value>",
+        "    Set client meta attr. Options are:",
+        "    * LIB-NAME: the client lib name.",
+        "    * LIB-VER: the client lib version.",
+        "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+        "    Unblock the specified blocked client.",
+        "NO-EVICT (ON|OFF)",
+        "    Protect current client connection from eviction.",
+        "NO-TOUCH (ON|OFF)",
+        "    Will not touch LRU/LFU stats when this mode is on.",
+    ]);
+    Ok(())
+}
+
+/// MONITOR answers once and then feeds; whoever monitors may not touch the data, as in Redis.
+pub fn may_touch_data(conn: &Conn, flags: Flags) -> bool {
+    !conn.monitor || !flags.intersects(Flags::WRITE.with(Flags::READONLY).with(Flags::MAY_REPLICATE))
+}
+
+impl Shard {
+    /// Every connection that is not being closed, oldest first.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = &Conn> {
+        self.by_client.values().filter_map(|&id| self.conn(id)).filter(|conn| !conn.closing)
+    }
+
+    fn client(&self, client: ClientId) -> Option<&Conn> {
+        self.by_client.get(&client).and_then(|&id| self.conn(id)).filter(|conn| !conn.closing)
+    }
 }

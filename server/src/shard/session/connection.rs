@@ -57,6 +57,7 @@ fn authenticate(s: &mut Session<'_>, user: &[u8], password: &[u8]) -> Result<(),
         differs |= byte ^ expected.get(at).copied().unwrap_or_default();
     }
     if user != b"default" || (differs != 0 && !expected.is_empty()) {
+        s.shard.stats.denied_auth += 1;
         return Err(WRONGPASS);
     }
     s.conn_mut().authenticated = true;
@@ -115,7 +116,7 @@ pub fn hello(s: &mut Session<'_>) -> Outcome {
     if let Some((user, password)) = credentials {
         authenticate(s, user, password)?;
     }
-    if !s.conn().authenticated {
+    if !s.conn().authenticated && !s.shard.config.security.requirepass.is_empty() {
         return Err(HELLO_NOAUTH);
     }
     if let Some(name) = name {

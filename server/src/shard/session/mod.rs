@@ -4,24 +4,57 @@
 //! Handlers take a [`Session`] and, like data handlers, check everything before they change anything and return their
 //! errors instead of writing them.
 
+mod admin;
 pub mod client;
+mod config;
 mod connection;
+mod debug;
+mod function;
+pub mod info;
 pub mod latency;
+mod memory;
+pub mod monitor;
 mod multi;
 mod pubsub;
+pub mod slowlog;
 
 use kevy::command::{Command, CommandError, CommandId, Flags};
 use kevy::keyspace::UnixMillis;
 use kevy::resp::{Args, Reply};
+use kevy::rng::Rng;
 
 use super::Shard;
 use super::conn::{Conn, ConnId, Multi};
 
 /// State of the shard that only session commands use.
-#[derive(Default)]
 pub struct State {
     pub pause: Pause,
     pub latency: latency::State,
+    pub slowlog: slowlog::State,
+    /// Commands that take so many microseconds or more are of interest to the slow log or the latency monitor.
+    pub slow_from: u64,
+    /// What replicas would know this data set by: 40 hex digits.
+    pub replication_id: String,
+    rng: Rng,
+}
+
+impl State {
+    pub fn new(seed: u64) -> Self {
+        let mut state = Self {
+            pause: Pause::default(),
+            latency: latency::State::default(),
+            slowlog: slowlog::State::default(),
+            slow_from: u64::MAX,
+            replication_id: String::new(),
+            rng: Rng::new(!seed),
+        };
+        state.new_replication_id();
+        state
+    }
+
+    pub fn new_replication_id(&mut self) {
+        self.replication_id = (0..5).map(|_| format!("{:08x}", self.rng.next_u64() as u32)).collect();
+    }
 }
 
 /// CLIENT PAUSE.
@@ -58,6 +91,11 @@ impl Pause {
         let in_exec = command.id == CommandId::Exec
             && multi.is_some_and(|multi| multi.queue.iter().any(|queued| writes(queued.command)));
         self.all || writes(command) || in_exec
+    }
+
+    /// When the pause ends by itself.
+    pub fn deadline(&self) -> Option<UnixMillis> {
+        self.on.then_some(self.until)
     }
 
     /// Keys do not expire while writes are paused: a pause must not change the data.
@@ -110,6 +148,16 @@ impl<'a> Session<'a> {
 
     pub fn now(&self) -> UnixMillis {
         self.shard.now.unix
+    }
+
+    /// The error for a subcommand with arguments it does not take.
+    pub fn wrong_subcommand(&self) -> CommandError {
+        let container = self.command.name.split('|').next().unwrap_or_default().to_ascii_uppercase();
+        let name = self.arg(1);
+        let mut text = b"ERR unknown subcommand or wrong number of arguments for '".to_vec();
+        text.extend_from_slice(&name[..name.len().min(128)]);
+        text.extend_from_slice(format!("'. Try {container} HELP.").as_bytes());
+        CommandError::Owned(text)
     }
 
     /// A container's HELP: lines as Redis frames them.
@@ -181,6 +229,55 @@ pub fn handler(id: CommandId) -> Option<Handler> {
         PubSubShardChannels => pubsub::shardchannels,
         PubSubShardNumSub => pubsub::shardnumsub,
         PubSubHelp => pubsub::help,
+        ClientId => client::id,
+        ClientInfo => client::info,
+        ClientList => client::list,
+        ClientKill => client::kill,
+        ClientGetName => client::getname,
+        ClientSetName => client::setname,
+        ClientSetInfo => client::setinfo,
+        ClientPause => client::pause,
+        ClientUnpause => client::unpause,
+        ClientUnblock => client::unblock,
+        ClientReply => client::reply,
+        ClientNoEvict => client::no_evict,
+        ClientNoTouch => client::no_touch,
+        ClientGetRedir => client::getredir,
+        ClientHelp => client::help,
+        ConfigGet => config::get,
+        ConfigSet => config::set,
+        ConfigRewrite => config::rewrite,
+        ConfigResetStat => config::resetstat,
+        ConfigHelp => config::help,
+        Info => info::info,
+        Role => admin::role,
+        LastSave => admin::lastsave,
+        Shutdown => admin::shutdown,
+        ModuleList => admin::module_list,
+        ModuleHelp => admin::module_help,
+        Monitor => monitor::monitor,
+        SlowLogGet => slowlog::get,
+        SlowLogLen => slowlog::len,
+        SlowLogReset => slowlog::reset,
+        SlowLogHelp => slowlog::help,
+        LatencyDoctor => latency::doctor,
+        LatencyGraph => latency::graph,
+        LatencyHistogram => latency::histogram,
+        LatencyHistory => latency::history,
+        LatencyLatest => latency::latest,
+        LatencyReset => latency::reset,
+        LatencyHelp => latency::help,
+        MemoryStats => memory::stats,
+        MemoryDoctor => memory::doctor,
+        MemoryPurge => memory::purge,
+        MemoryMallocStats => memory::malloc_stats,
+        MemoryHelp => memory::help,
+        Debug => debug::debug,
+        FunctionList => function::list,
+        FunctionFlush => function::flush,
+        FunctionDump => function::dump,
+        FunctionStats => function::stats,
+        FunctionHelp => function::help,
         _ => return None,
     })
 }

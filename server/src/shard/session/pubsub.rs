@@ -1,8 +1,10 @@
 //! SUBSCRIBE and its kin, PUBLISH, PUBSUB.
 
+use kevy::resp::Reply;
+
 use super::{Outcome, Session};
 use crate::shard::Shard;
-use crate::shard::conn::{Conn, ConnId};
+use crate::shard::conn::{Conn, ConnId, ReplyMode};
 use crate::shard::pubsub::Kind;
 
 fn names(conn: &mut Conn, kind: Kind) -> &mut std::collections::BTreeSet<Vec<u8>> {
@@ -24,13 +26,26 @@ fn add(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
         if names(s.conn_mut(), kind).insert(name.to_vec()) {
             s.shard.realm.subscriptions.add(kind, name, id);
         }
-        let count = count(s.conn(), kind);
-        s.reply.push(3);
-        s.reply.bulk(word.as_bytes());
-        s.reply.bulk(name);
-        s.reply.int(count);
+        confirm(s, kind, word, Some(name));
     }
     Ok(())
+}
+
+/// Says what is subscribed to now. Like any message it is sent although replies are switched off.
+fn confirm(s: &mut Session<'_>, kind: Kind, word: &str, name: Option<&[u8]>) {
+    let count = count(s.conn(), kind);
+    let write = |r: &mut Reply<'_>| {
+        r.push(3);
+        r.bulk(word.as_bytes());
+        r.bulk_or_null(name);
+        r.int(count);
+    };
+    if s.conn().reply_mode == ReplyMode::On {
+        write(&mut s.reply);
+    } else {
+        let conn = s.conn_mut();
+        write(&mut Reply::new(&mut conn.out, conn.protocol));
+    }
 }
 
 fn remove(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
@@ -41,21 +56,13 @@ fn remove(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
         names(s.conn_mut(), kind).iter().cloned().collect()
     };
     if given.is_empty() {
-        let count = count(s.conn(), kind);
-        s.reply.push(3);
-        s.reply.bulk(word.as_bytes());
-        s.reply.null();
-        s.reply.int(count);
+        confirm(s, kind, word, None);
     }
     for name in given {
         if names(s.conn_mut(), kind).remove(&name) {
             s.shard.realm.subscriptions.remove(kind, &name, id);
         }
-        let count = count(s.conn(), kind);
-        s.reply.push(3);
-        s.reply.bulk(word.as_bytes());
-        s.reply.bulk(&name);
-        s.reply.int(count);
+        confirm(s, kind, word, Some(&name));
     }
     Ok(())
 }
