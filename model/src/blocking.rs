@@ -1,0 +1,147 @@
+//! Clients that wait for a key, and how they are served.
+//!
+//! After a command (after all of a transaction), every key that was added meanwhile is offered to the clients waiting
+//! for it, the longest-waiting first, in the order in which the keys were added. A client served runs its command
+//! again from the start, so that a command with several keys takes from the first of them that has something. What it
+//! adds (BLMOVE) is offered in the next round.
+
+use kevy::resp::Protocol;
+
+use crate::number::{LongDouble, int_from};
+use crate::{Answer, Ask, Bytes, Delivery, Millis, Model, Value, Want, connection::ReplyMode};
+
+/// A client in a blocking command.
+#[derive(Clone, Debug)]
+pub struct Blocked {
+    /// Its place in the order in which clients blocked.
+    pub since: u64,
+    pub argv: Vec<Bytes>,
+    pub db: usize,
+    pub keys: Vec<Bytes>,
+    pub on: BlockedOn,
+    /// Forever if none.
+    pub deadline: Option<Millis>,
+}
+
+/// The type of value that a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum BlockedOn {
+    List,
+    #[allow(dead_code)]
+    Zset,
+}
+
+impl BlockedOn {
+    fn is(self, value: &Value) -> bool {
+        match self {
+            BlockedOn::List => matches!(value, Value::List(_)),
+            BlockedOn::Zset => matches!(value, Value::Zset(_)),
+        }
+    }
+}
+
+/// A timeout in seconds, with fractions, as a moment; `None` for 0, which waits forever.
+pub fn deadline(ask: &Ask, timeout: &[u8]) -> Result<Option<Millis>, String> {
+    let seconds = LongDouble::parse(timeout).ok_or("ERR timeout is not a float or out of range")?;
+    let millis = seconds.times_1000().ceil_to_i64().ok_or("ERR timeout is out of range")?;
+    match millis {
+        ..0 => Err("ERR timeout is negative".into()),
+        0 => Ok(None),
+        _ => Ok(Some(ask.now.checked_add(millis).ok_or("ERR timeout is out of range")?)),
+    }
+}
+
+/// A count of keys and where they end: `LMPOP 2 a b …`.
+pub fn counted_keys<'a>(ask: &Ask<'a>, at: usize) -> Result<(&'a [Bytes], usize), String> {
+    let count = int_from(ask.arg(at), 1..=i64::MAX).ok_or("ERR numkeys should be greater than 0")?;
+    let end = (at as i64 + 1).checked_add(count).filter(|&end| end <= ask.argc() as i64);
+    let end = end.ok_or(crate::keyspace::SYNTAX)? as usize;
+    Ok((&ask.argv[at + 1..end], end))
+}
+
+impl Model {
+    /// Makes the client wait.
+    pub(crate) fn block(
+        &mut self,
+        ask: &Ask,
+        keys: &[Bytes],
+        on: BlockedOn,
+        deadline: Option<Millis>,
+    ) -> Answer {
+        let since = self.blocked_so_far;
+        self.blocked_so_far += 1;
+        let (argv, keys) = (ask.argv.to_vec(), keys.to_vec());
+        self.session(ask.conn).blocked = Some(Blocked { since, argv, db: ask.db, keys, on, deadline });
+        Ok(Want::Blocks)
+    }
+
+    /// Remembers that a key was added, if someone waits for it.
+    pub(crate) fn offer(&mut self, db: usize, key: &[u8]) {
+        let ready = (db, key.to_vec());
+        if !self.ready.contains(&ready) && !self.waiting_for(&ready).is_empty() {
+            self.ready.push(ready);
+        }
+    }
+
+    fn waiting_for(&self, (db, key): &(usize, Bytes)) -> Vec<usize> {
+        let waits = |blocked: &Blocked| blocked.db == *db && blocked.keys.contains(key);
+        let mut waiting: Vec<_> = (self.sessions.iter())
+            .filter_map(|(&conn, session)| {
+                session.blocked.as_ref().filter(|b| waits(b)).map(|b| (b.since, conn))
+            })
+            .collect();
+        waiting.sort();
+        waiting.into_iter().map(|(_, conn)| conn).collect()
+    }
+
+    pub(crate) fn serve_blocked(&mut self, now: Millis) {
+        while !self.ready.is_empty() {
+            for ready in std::mem::take(&mut self.ready) {
+                for conn in self.waiting_for(&ready) {
+                    let value = self.dbs[ready.0].get(&ready.1).map(|entry| entry.value.clone());
+                    let Some(blocked) = self.session(conn).blocked.clone() else { continue };
+                    if value.is_some_and(|value| blocked.on.is(&value)) {
+                        self.serve(conn, blocked, now);
+                    }
+                }
+            }
+        }
+    }
+
+    fn serve(&mut self, conn: usize, blocked: Blocked, now: Millis) {
+        self.session(conn).blocked = None;
+        let want = self.call(conn, now, &blocked.argv, true, None).unwrap_or_else(Want::Error);
+        match &mut self.session(conn).blocked {
+            // It waits again: at the end of the queue, but not for longer.
+            Some(again) => again.deadline = blocked.deadline,
+            None => self.deliver_reply(conn, want),
+        }
+    }
+
+    pub(crate) fn time_out_blocked(&mut self, now: Millis) {
+        let late = |blocked: &Blocked| blocked.deadline.is_some_and(|deadline| now >= deadline);
+        let conns: Vec<usize> = (self.sessions.iter())
+            .filter(|(_, session)| session.blocked.as_ref().is_some_and(late))
+            .map(|(&conn, _)| conn)
+            .collect();
+        for conn in conns {
+            self.unblock(conn, Want::NilArray);
+        }
+    }
+
+    /// Ends the wait with this reply.
+    pub(crate) fn unblock(&mut self, conn: usize, reply: Want) {
+        self.session(conn).blocked = None;
+        self.deliver_reply(conn, reply);
+    }
+
+    fn deliver_reply(&mut self, conn: usize, reply: Want) {
+        let session = self.session(conn);
+        let protocol: Protocol = session.protocol;
+        if session.reply_mode == ReplyMode::On {
+            for frame in reply.into_frames() {
+                self.deliveries.push(Delivery { conn, protocol, frames: vec![frame] });
+            }
+        }
+    }
+}

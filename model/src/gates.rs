@@ -1,0 +1,108 @@
+//! What stands before a command runs, in Redis's order: which of two errors wins is visible to clients.
+
+use kevy::command::spec::Command;
+use kevy::command::table::{lookup, subcommand};
+use kevy::command::{CommandId, Flags};
+use kevy::resp::{Frame, Protocol};
+
+use crate::{Answer, Bytes, Model, Request, Want, number};
+
+/// Finds the command (with its subcommand) and checks the number of arguments.
+pub fn resolve(argv: &[Bytes]) -> Result<&'static Command, String> {
+    let mut command = lookup(&argv[0]).ok_or_else(|| unknown_command(argv))?;
+    if command.subcommand_count > 0 && argv.len() > 1 {
+        command = subcommand(command, &argv[1]).ok_or_else(|| {
+            let name = c_string(&argv[1], 128);
+            format!("ERR unknown subcommand '{name}'. Try {} HELP.", command.name.to_uppercase())
+        })?;
+    }
+    if !command.accepts_arity(argv.len()) {
+        return Err(wrong_arity(command.name));
+    }
+    Ok(command)
+}
+
+pub fn wrong_arity(name: &str) -> String {
+    format!("ERR wrong number of arguments for '{name}' command")
+}
+
+/// Shows the arguments until 128 bytes of them (with their quotes) have been shown.
+fn unknown_command(argv: &[Bytes]) -> String {
+    let mut shown = String::new();
+    for arg in &argv[1..] {
+        let left = 128usize.saturating_sub(shown.chars().count());
+        if left == 0 {
+            break;
+        }
+        shown += &format!("'{}' ", c_string(arg, left));
+    }
+    format!("ERR unknown command '{}', with args beginning with: {shown}", c_string(&argv[0], 128))
+}
+
+/// Bytes as C prints a string: up to a zero byte or the limit; in an error text every byte is one character.
+pub fn c_string(bytes: &[u8], limit: usize) -> String {
+    number::latin1(bytes.split(|&b| b == 0).next().unwrap_or_default().iter().copied().take(limit))
+}
+
+impl Model {
+    /// Refuses, queues or runs a request.
+    pub(crate) fn admit(&mut self, request: &Request, reply: Option<&Frame>) -> Answer {
+        let argv = &request.argv;
+        let command = match self.check(request.conn, argv) {
+            Ok(command) => command,
+            Err(error) => return self.refuse(request.conn, argv, error),
+        };
+        let session = self.session(request.conn);
+        match &mut session.queue {
+            Some(queue) if !runs_inside_multi(command.id) => {
+                queue.push(argv.clone());
+                Ok(Want::Status("QUEUED"))
+            }
+            _ => self.call(request.conn, request.now, argv, true, reply),
+        }
+    }
+
+    fn check(&mut self, conn: usize, argv: &[Bytes]) -> Result<&'static Command, String> {
+        let command = resolve(argv)?;
+        let session = self.session(conn);
+        if session.queue.is_some() && command.flags.contains(Flags::NO_MULTI) {
+            return Err("ERR Command not allowed inside a transaction".into());
+        }
+        if session.protocol == Protocol::Resp2
+            && session.subscriptions() + session.shard_channels.len() > 0
+            && !runs_in_subscriber_mode(command.id)
+        {
+            return Err(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
+                 in this context",
+                command.name
+            ));
+        }
+        Ok(command)
+    }
+
+    /// A refusal while commands are being queued makes EXEC abort; a refused EXEC aborts at once, even without MULTI.
+    fn refuse(&mut self, conn: usize, argv: &[Bytes], error: String) -> Answer {
+        let session = self.session(conn);
+        session.refused |= session.queue.is_some();
+        if lookup(&argv[0]).is_some_and(|command| command.id == CommandId::Exec) {
+            session.end_transaction();
+            let reason = error.strip_prefix("ERR ").unwrap_or(&error);
+            return Err(format!("EXECABORT Transaction discarded because of: {reason}"));
+        }
+        Err(error)
+    }
+}
+
+fn runs_inside_multi(id: CommandId) -> bool {
+    use CommandId::*;
+    matches!(id, Exec | Discard | Multi | Watch | Quit | Reset)
+}
+
+fn runs_in_subscriber_mode(id: CommandId) -> bool {
+    use CommandId::*;
+    matches!(
+        id,
+        Ping | Subscribe | Unsubscribe | PSubscribe | PUnsubscribe | SSubscribe | SUnsubscribe | Quit | Reset
+    )
+}

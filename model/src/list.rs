@@ -1,0 +1,111 @@
+//! l.
+//!
+//! A command without a rule yet is a stub that says `unspecified`. The shape of a rule:
+//!
+//! ```text
+//! pub fn hset(m: &mut Model, ask: &Ask) -> Answer {
+//!     // Everything that can fail first, in Redis's order of precedence ...
+//!     let mut hash = as_hash(m.find(ask, ask.arg(1)))?.unwrap_or_default();   // `read` if it only reads
+//!     // ... then the change, with its event; an emptied collection goes, with the event `del` ...
+//!     m.changed(ask, ask.arg(1), Value::Hash(hash), 'h', "hset");
+//!     // ... and what is answered. `put` instead of `changed` overwrites any type and ends the deadline.
+//!     Ok(Want::count(added))
+//! }
+//! ```
+//!
+//! Choices (SPOP, HRANDFIELD) are learnt from `ask.reply`, which is `None` in predictions: then choose anything. Pages of
+//! HSCAN and its like are judged by `scan::page`; waiting is `Model::block` (see `list::blpop`).
+
+use crate::{Answer, Ask, Model, Want};
+
+fn unspecified() -> Answer {
+    Ok(Want::Unspecified)
+}
+
+pub fn lpush(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn rpush(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lpushx(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn rpushx(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lpop(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn rpop(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lmpop(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn blpop(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn brpop(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn blmpop(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lmove(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn blmove(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn rpoplpush(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn brpoplpush(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lindex(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn linsert(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn llen(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lpos(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lrange(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lrem(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn lset(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn ltrim(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}

@@ -1,0 +1,91 @@
+//! Sets: members without order.
+//!
+//! A command without a rule yet is a stub that says `unspecified`. The shape of a rule:
+//!
+//! ```text
+//! pub fn hset(m: &mut Model, ask: &Ask) -> Answer {
+//!     // Everything that can fail first, in Redis's order of precedence ...
+//!     let mut hash = as_hash(m.find(ask, ask.arg(1)))?.unwrap_or_default();   // `read` if it only reads
+//!     // ... then the change, with its event; an emptied collection goes, with the event `del` ...
+//!     m.changed(ask, ask.arg(1), Value::Hash(hash), 'h', "hset");
+//!     // ... and what is answered. `put` instead of `changed` overwrites any type and ends the deadline.
+//!     Ok(Want::count(added))
+//! }
+//! ```
+//!
+//! Choices (SPOP, HRANDFIELD) are learnt from `ask.reply`, which is `None` in predictions: then choose anything. Pages of
+//! HSCAN and its like are judged by `scan::page`; waiting is `Model::block` (see `list::blpop`).
+
+use crate::{Answer, Ask, Model, Want};
+
+fn unspecified() -> Answer {
+    Ok(Want::Unspecified)
+}
+
+pub fn sadd(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn srem(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn scard(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sismember(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn smismember(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn smembers(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn smove(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn spop(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn srandmember(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sscan(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sinter(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sintercard(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sinterstore(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sunion(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sunionstore(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sdiff(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
+
+pub fn sdiffstore(_: &mut Model, _: &Ask) -> Answer {
+    unspecified()
+}
