@@ -38,6 +38,7 @@ mod connection;
 mod dispatch;
 mod events;
 mod gates;
+pub mod generator;
 mod generic;
 mod glob;
 mod hash;

@@ -1,0 +1,403 @@
+//! The generator of client behaviour, for everything that tests: differential runs, the model, simulation, fuzzing.
+//!
+//! Commands are built from the syntax lines of the command table, so a new row is generated without a word here.
+//! Three things make commands meet each other and the corners of the data structures:
+//!
+//! - a small pool of *keys*, one range of names a type: mostly of the type a command wants, sometimes of another,
+//!   sometimes missing;
+//! - *states* that keys are put into on purpose ([`states`]): the sizes at which encodings change, deadlines that have
+//!   just passed;
+//! - *swarm weights*: every plan has some commands switched off and some favoured.
+//!
+//! A share of the commands is wrong on purpose: too few or too many arguments, doubled options, no numbers where
+//! numbers belong.
+//!
+//! Decisions come from [`Choices`]; the same seed gives the same plan. What was decided is kept beside each step as a
+//! [`Note`], from which [`Tally`] counts what a run has really exercised.
+
+mod choices;
+mod plan;
+mod states;
+mod syntax;
+mod tally;
+mod values;
+
+pub use choices::{Bytes, Choices, Exhaustive, Prng};
+pub use plan::{BadLine, Plan, Step, Word, split_words};
+use states::Keys;
+pub use states::{KeyState, KeyType};
+pub use syntax::{Grammar, Options};
+pub use tally::{Cell, Outcome, Tally};
+
+use kevy::command::table::TABLE;
+use kevy::command::{Command, CommandId, Flags, Group};
+
+/// What plans are made of.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Commands that may occur, container rows not among them.
+    pub commands: Vec<CommandId>,
+    /// At most so many connections.
+    pub conns: u32,
+    /// Steps of a plan, about.
+    pub steps: usize,
+    /// How many of 100 commands are wrong on purpose.
+    pub wrong: u32,
+    /// 2 or 3.
+    pub protocol: u32,
+    /// Whether connections may wait and subscribe.
+    pub waiting: bool,
+}
+
+impl Scope {
+    /// Everything in the table that the generator makes use of.
+    pub fn full() -> Scope {
+        let commands = TABLE.iter().filter(|row| excluded(row).is_none()).map(|row| row.id).collect();
+        Scope { commands, conns: 4, steps: 1500, wrong: 7, protocol: 2, waiting: true }
+    }
+
+    fn has(&self, id: CommandId) -> bool {
+        self.commands.contains(&id)
+    }
+}
+
+/// Why a row is never generated.
+pub fn excluded(row: &Command) -> Option<&'static str> {
+    use CommandId::*;
+    if row.subcommand_count > 0 && row.arity < -1 {
+        return Some("is no command without its subcommands");
+    }
+    Some(match row.id {
+        Shutdown => "ends the server",
+        Monitor => "shows other clients' addresses and times",
+        Debug => "is the tester's own tool",
+        ClientKill | ClientUnblock | ClientPause | ClientUnpause => {
+            "is about other clients' numbers and times"
+        }
+        ClientReply => "a reply that does not come cannot be compared",
+        Auth => "there is no password to be had",
+        Quit => "connections are closed by steps of their own",
+        ConfigSet | ConfigRewrite | ConfigResetStat => "changes the server under test",
+        _ => return None,
+    })
+}
+
+/// What was decided for one command.
+#[derive(Clone, Debug)]
+pub struct Note {
+    pub id: CommandId,
+    /// Options that were given, by the word or name of each, without repetition.
+    pub options: Options,
+    /// What was believed of its first key.
+    pub key: Option<KeyState>,
+    /// It was made wrong on purpose.
+    pub wrong: bool,
+}
+
+/// A plan and what was decided for each of its steps.
+#[derive(Clone, Debug, Default)]
+pub struct Generated {
+    pub plan: Plan,
+    pub notes: Vec<Option<Note>>,
+}
+
+/// What the generator believes of a connection. It can be mistaken; nothing depends on it but how useful plans are.
+#[derive(Clone, Copy, Default)]
+struct Session {
+    multi: bool,
+    subscribed: bool,
+    /// Something queued will be about to expire.
+    expiring: bool,
+}
+
+/// Makes one plan.
+pub struct Gen<'a> {
+    choices: &'a mut dyn Choices,
+    scope: &'a Scope,
+    grammar: &'static Grammar,
+    /// Of each command in the scope, for this plan.
+    weights: Vec<u32>,
+    keys: Keys,
+    sessions: Vec<Session>,
+    generated: Generated,
+    /// The command made now left something about to expire.
+    expiring: bool,
+    /// How many things a count announced, until they are given.
+    announced: Option<usize>,
+    /// The count announced last, for lists that must be as long.
+    last_announced: usize,
+}
+
+impl<'a> Gen<'a> {
+    pub fn new(choices: &'a mut dyn Choices, scope: &'a Scope) -> Gen<'a> {
+        let weights = scope.commands.iter().map(|&id| swarm_weight(choices, id)).collect();
+        let conns = 1 + choices.below(scope.conns) as usize;
+        Gen {
+            choices,
+            scope,
+            grammar: Grammar::get(),
+            weights,
+            keys: Keys::default(),
+            sessions: vec![Session::default(); conns],
+            generated: Generated::default(),
+            expiring: false,
+            announced: None,
+            last_announced: 1,
+        }
+    }
+
+    /// A whole plan.
+    pub fn plan(mut self) -> Generated {
+        if self.weights.iter().all(|&weight| weight == 0) {
+            self.weights.fill(1);
+        }
+        if self.scope.protocol == 3 {
+            for conn in 0..self.sessions.len() {
+                self.push_command(conn, vec![b"HELLO".to_vec(), b"3".to_vec()], None);
+            }
+        }
+        for _ in 0..self.choices.between(4, 16) {
+            self.prepare_key(0);
+        }
+        let mut conn = 0;
+        while self.generated.plan.steps.len() < self.scope.steps {
+            // Commands in a row on one connection can be sent in one go.
+            if self.choices.chance(8) {
+                conn = self.choices.below(self.sessions.len() as u32) as usize;
+            }
+            self.step(conn);
+        }
+        self.generated
+    }
+
+    fn step(&mut self, conn: usize) {
+        if self.sessions[conn].multi {
+            match self.choices.below(100) {
+                0..=14 => return self.end_transaction(conn, CommandId::Exec),
+                15..=16 => return self.end_transaction(conn, CommandId::Discard),
+                _ => {}
+            }
+        } else if self.sessions[conn].subscribed {
+            if self.choices.chance(15) {
+                return self.close(conn);
+            }
+        } else {
+            match self.choices.below(1000) {
+                0..=29 => return self.prepare_key(conn),
+                30..=34 => return self.expire_key(conn),
+                35 => return self.close(conn),
+                36..=39 => return self.wrong_name(conn),
+                _ => {}
+            }
+        }
+        let id = self.scope.commands[self.choices.weighted(&self.weights)];
+        if self.fits(conn, id) {
+            self.command(conn, id);
+        }
+    }
+
+    /// Whether it is of use to send this command in the state the connection is believed to be in.
+    fn fits(&mut self, conn: usize, id: CommandId) -> bool {
+        use CommandId::*;
+        let row = id.command();
+        let session = self.sessions[conn];
+        let subscribes = matches!(id, Subscribe | PSubscribe | SSubscribe);
+        if row.flags.contains(Flags::BLOCKING) || subscribes {
+            // Somebody must be left to wake the others and to publish.
+            return self.scope.waiting && (!subscribes || (conn != 0 && !session.multi));
+        }
+        match id {
+            Unsubscribe | PUnsubscribe | SUnsubscribe => self.scope.waiting && !session.multi,
+            // What they choose must be made the same everywhere before anything else happens.
+            SPop | Reset | Hello => !session.multi,
+            _ => true,
+        }
+    }
+
+    fn end_transaction(&mut self, conn: usize, id: CommandId) {
+        let expiring = std::mem::take(&mut self.sessions[conn]).expiring;
+        let note = Note { id, options: Options::default(), key: None, wrong: false };
+        self.push_command(conn, vec![id.command().name.to_ascii_uppercase().into_bytes()], Some(note));
+        if expiring {
+            self.push(Step::Advance(3), None);
+        }
+    }
+
+    fn close(&mut self, conn: usize) {
+        self.sessions[conn] = Session::default();
+        self.push(Step::Close(conn), None);
+        if self.scope.protocol == 3 {
+            self.push_command(conn, vec![b"HELLO".to_vec(), b"3".to_vec()], None);
+        }
+    }
+
+    /// A name that is no command or subcommand.
+    fn wrong_name(&mut self, conn: usize) {
+        let names: [&[&str]; 6] = [
+            &["NOSUCH"],
+            &["nosuch", "a", "b c", "\x01\u{7f}"],
+            &["OBJECT", "NOSUCH", "k"],
+            &["object"],
+            &["CLIENT", "nosuch"],
+            &[""],
+        ];
+        let argv = self.choices.pick(&names).iter().map(|word| word.as_bytes().to_vec()).collect();
+        self.push_command(conn, argv, None);
+    }
+
+    /// One command of this row, with what must follow it.
+    fn command(&mut self, conn: usize, id: CommandId) {
+        use CommandId::*;
+        self.expiring = false;
+        let (argv, note) = self.request(id);
+        let waits = id.command().flags.contains(Flags::BLOCKING);
+        let timeout_ends = waits && argv.iter().any(|arg| arg == b"0.01");
+        self.push_command(conn, argv, Some(note));
+        let session = &mut self.sessions[conn];
+        match id {
+            Multi => session.multi = true,
+            Exec | Discard | Reset => session.multi = false,
+            Subscribe | PSubscribe | SSubscribe => session.subscribed = self.scope.protocol == 2,
+            _ => {}
+        }
+        if timeout_ends {
+            self.push(Step::Await(conn), None);
+        }
+        if self.expiring {
+            self.sessions[conn].expiring = self.sessions[conn].multi;
+            self.push(Step::Advance(3), None);
+        }
+    }
+
+    /// A request of this row: right, or wrong on purpose.
+    pub fn request(&mut self, id: CommandId) -> (Vec<Vec<u8>>, Note) {
+        let row = id.command();
+        let mut argv: Vec<Vec<u8>> = row.name.split('|').map(|word| self.in_some_case(word)).collect();
+        let mut options = Options::default();
+        self.announced = None;
+        let key = self.arguments(row, self.grammar.arguments(id), &mut argv, &mut options);
+        let wrong = self.choices.chance(self.scope.wrong);
+        if wrong {
+            self.make_wrong(row, &mut argv);
+        }
+        (argv, Note { id, options, key, wrong })
+    }
+
+    fn make_wrong(&mut self, row: &Command, argv: &mut Vec<Vec<u8>>) {
+        let names = row.name_args();
+        let any = |choices: &mut dyn Choices, len: usize| {
+            names + choices.below((len - names).max(1) as u32) as usize
+        };
+        match self.choices.below(8) {
+            0 | 1 if argv.len() > names => _ = argv.pop(),
+            0..=2 => argv.push(self.choices.pick(&values::ODD_WORDS).to_vec()),
+            3 | 4 if argv.len() > names => {
+                let at = any(self.choices, argv.len());
+                argv[at] = self.choices.pick(&values::ODD_WORDS).to_vec();
+            }
+            5 if argv.len() > names => {
+                let (from, to) = (any(self.choices, argv.len()), any(self.choices, argv.len()));
+                let word = argv[from].clone();
+                argv.insert(to, word);
+            }
+            6 if argv.len() > names + 1 => {
+                let (a, b) = (any(self.choices, argv.len()), any(self.choices, argv.len()));
+                argv.swap(a, b);
+            }
+            _ => argv.truncate(names + self.choices.below((argv.len() - names + 1) as u32) as usize),
+        }
+    }
+
+    /// Upper case mostly, as people write.
+    fn in_some_case(&mut self, word: &str) -> Vec<u8> {
+        let mut word = word.to_ascii_uppercase().into_bytes();
+        match self.choices.below(20) {
+            0 => word.make_ascii_lowercase(),
+            1 => word[1..].make_ascii_lowercase(),
+            _ => {}
+        }
+        word
+    }
+
+    fn push_command(&mut self, conn: usize, argv: Vec<Vec<u8>>, note: Option<Note>) {
+        self.push(Step::Command { conn, argv }, note);
+    }
+
+    fn push(&mut self, step: Step, note: Option<Note>) {
+        self.generated.plan.steps.push(step);
+        self.generated.notes.push(note);
+    }
+}
+
+/// How often a command comes in one plan: not at all in a quarter of the plans, and in others more or less.
+fn swarm_weight(choices: &mut dyn Choices, id: CommandId) -> u32 {
+    use CommandId::*;
+    let weight = [0, 2, 4, 8][choices.below(4) as usize] * [1, 1, 4][choices.below(3) as usize];
+    let row = id.command();
+    match id {
+        // Little remains to be seen after these.
+        FlushAll | FlushDb => weight.min(2) * u32::from(choices.chance(10)),
+        SwapDb | Select | Hello | Reset => weight.min(2),
+        Multi | Watch => weight.max(4),
+        // Without arguments these answer at length, and always the same.
+        Command | CommandDocs | CommandInfo => weight.min(1) * u32::from(choices.chance(5)),
+        _ => match row.group {
+            Group::Server | Group::Connection | Group::Cluster => weight.min(2),
+            // No option to vary; a plan has many of them anyway.
+            _ if row.name.ends_with("help") => weight.min(1),
+            _ => weight,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(seed: u64) -> Generated {
+        let scope = Scope::full();
+        Gen::new(&mut Prng::new(seed), &scope).plan()
+    }
+
+    #[test]
+    fn a_seed_gives_one_plan_and_it_survives_print_and_parse() {
+        let made = plan(1);
+        assert_eq!(made.plan, plan(1).plan);
+        assert_ne!(made.plan, plan(2).plan);
+        assert_eq!(made.plan.steps.len(), made.notes.len());
+        assert_eq!(Plan::parse(&made.plan.to_string()).unwrap(), made.plan);
+    }
+
+    #[test]
+    fn every_command_of_the_scope_and_every_option_comes() {
+        let mut tally = Tally::default();
+        for seed in 0..150 {
+            for note in plan(seed).notes.into_iter().flatten() {
+                tally.add(&note, Outcome::Ok);
+            }
+        }
+        assert_eq!(tally.missing(&Scope::full().commands, &[Outcome::Ok]), Vec::<String>::new());
+    }
+
+    #[test]
+    fn requests_that_are_not_wrong_on_purpose_have_the_right_number_of_words() {
+        let scope = Scope { wrong: 0, ..Scope::full() };
+        for seed in 0..20 {
+            let mut prng = Prng::new(seed);
+            let mut generator = Gen::new(&mut prng, &scope);
+            for &id in &scope.commands {
+                let (argv, _) = generator.request(id);
+                assert!(id.command().accepts_arity(argv.len()), "{:?}", Step::Command { conn: 0, argv });
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_make_a_plan() {
+        let scope = Scope { steps: 50, ..Scope::full() };
+        for byte in 0..=u8::MAX {
+            let bytes = [byte; 300];
+            assert!(!Gen::new(&mut Bytes(&bytes), &scope).plan().plan.steps.is_empty());
+        }
+    }
+}
