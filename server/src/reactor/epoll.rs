@@ -15,7 +15,7 @@ use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockAddr, Socket};
 
-use super::{IoEvent, Reactor};
+use super::{Handle, IoEvent, Reactor};
 use crate::config::Config;
 use crate::shard::conn::{ConnId, Peer};
 use crate::shard::{Now, SendBuf};
@@ -80,7 +80,7 @@ impl Epoll {
         now(self.started)
     }
 
-    fn accept(&mut self, listener: usize, handle: &mut dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId>) {
+    fn accept(&mut self, listener: usize, handle: &mut Handle<'_>) {
         for _ in 0..ACCEPTS {
             let (socket, addr) = match self.listeners[listener].accept() {
                 Ok(accepted) => accepted,
@@ -168,7 +168,7 @@ impl Epoll {
 }
 
 impl Reactor for Epoll {
-    fn wait(&mut self, deadline: u64, handle: &mut dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId>) -> Now {
+    fn wait(&mut self, deadline: u64, handle: &mut Handle<'_>) -> Now {
         let ahead = Duration::from_micros(deadline.saturating_sub(self.now().mono).min(3_600_000_000));
         // epoll counts milliseconds: rounded up, or the loop would spin through the last one.
         let millis = ahead.as_micros().div_ceil(1000) as i64;

@@ -28,11 +28,14 @@ pub enum IoEvent {
     Stop,
 }
 
+/// What takes events; it names the connection that an [`IoEvent::Accepted`] becomes.
+pub type Handle<'a> = dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId> + 'a;
+
 /// What the loop needs from the outside world.
 pub trait Reactor {
     /// Waits until something happens or the monotonic clock reaches `deadline` (microseconds), and calls `handle` for
     /// each event, in order, with the bytes of the receive area. Then says what time it is.
-    fn wait(&mut self, deadline: u64, handle: &mut dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId>) -> Now;
+    fn wait(&mut self, deadline: u64, handle: &mut Handle<'_>) -> Now;
 
     /// Sends a buffer; `Sent` follows, or the buffer is returned at once if it was sent whole.
     fn send(&mut self, conn: ConnId, buf: SendBuf) -> Option<(SendBuf, io::Result<()>)>;

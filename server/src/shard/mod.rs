@@ -34,7 +34,7 @@ use crate::config::Config;
 use crate::log::Level;
 use conn::{ClientId, Conn, ConnId, Peer, Queued, ReplyMode, Waiting};
 use pubsub::Kind;
-use realm::{DbKey, Realm};
+use realm::{DbKey, Realm, Waiter};
 use stats::Stats;
 
 /// Both clocks, sampled together once per turn of the loop.
@@ -44,6 +44,9 @@ pub struct Now {
     /// Microseconds since some fixed point; never goes back.
     pub mono: u64,
 }
+
+/// See [`Environment::apply_config`].
+pub type ApplyConfig = fn(&Config, &mut Config, &[&'static str]) -> Result<(), (&'static str, String)>;
 
 /// What a shard needs from outside, beside its inputs.
 #[derive(Clone)]
@@ -60,7 +63,7 @@ pub struct Environment {
     pub hold: fn(u64),
     /// Carries out a change of the configuration that CONFIG SET has checked: old, new, the names that changed. It may
     /// adjust the new one. An error names the directive and the reason; the change is dropped then.
-    pub apply_config: fn(&Config, &mut Config, &[&'static str]) -> Result<(), (&'static str, String)>,
+    pub apply_config: ApplyConfig,
     /// Writes the configuration to its file (CONFIG REWRITE).
     pub rewrite_config: fn(&Config) -> io::Result<()>,
     pub system: System,
@@ -307,9 +310,9 @@ impl Shard {
     /// The deadline of `poll_timeout` passed (or any other moment): timeouts, expiry, statistics.
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
-        while let Some((id, reply)) = self.realm.waiters.pop_timed_out(now.unix) {
-            self.count_unblocked(id, false);
-            self.answer_timeout(id, reply);
+        while let Some(waiter) = self.realm.waiters.pop_timed_out(now.unix) {
+            self.count_unserved(&waiter, false);
+            self.answer_timeout(waiter.conn, waiter.block.on_timeout);
         }
         if self.session.pause.ended(now.unix) {
             self.resume_paused();
@@ -661,10 +664,11 @@ impl Shard {
         self.session.slow_from = slowlog.min(monitor);
     }
 
-    /// Counts a call that ends without having been served.
-    fn count_unblocked(&mut self, id: ConnId, failed: bool) {
-        if let Some(command) = self.conn(id).and_then(|conn| conn.last_command) {
-            self.stats.count_call(command.command(), 0, failed, self.config.latency.tracking);
+    /// Counts a blocked call that ends without having been served.
+    fn count_unserved(&mut self, waiter: &Waiter, failed: bool) {
+        self.stats.count_call(waiter.command, 0, failed, self.config.latency.tracking);
+        if self.session.slow_from == 0 {
+            self.observe_slow(waiter.conn, waiter.command, waiter.argv.as_args(), 0);
         }
     }
 
@@ -811,7 +815,7 @@ impl Shard {
     /// Unblocks a client with an answer of somebody else's making (CLIENT UNBLOCK). False if it is not blocked.
     pub(crate) fn unblock(&mut self, id: ConnId, error: Option<&str>) -> bool {
         let Some(waiter) = self.realm.waiters.remove(id) else { return false };
-        self.count_unblocked(id, error.is_some());
+        self.count_unserved(&waiter, error.is_some());
         match error {
             None => self.answer_timeout(id, waiter.block.on_timeout),
             Some(text) => {

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use foldhash::quality::FixedState;
-use kevy::command::{Block, Command, TimeoutReply};
+use kevy::command::{Block, Command};
 use kevy::keyspace::{Effects, Garbage, Keyspace, UnixMillis, Whole};
 use kevy::resp::Argv;
 
@@ -274,12 +274,8 @@ impl Waiters {
     }
 
     /// Takes out one client whose time is up, earliest deadline first.
-    pub fn pop_timed_out(&mut self, now: UnixMillis) -> Option<(ConnId, TimeoutReply)> {
+    pub fn pop_timed_out(&mut self, now: UnixMillis) -> Option<Waiter> {
         let &(deadline, conn) = self.deadlines.first()?;
-        if deadline > now {
-            return None;
-        }
-        let waiter = self.remove(conn)?;
-        Some((conn, waiter.block.on_timeout))
+        if deadline > now { None } else { self.remove(conn) }
     }
 }

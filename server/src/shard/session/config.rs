@@ -21,7 +21,7 @@ pub fn get(s: &mut Session<'_>) -> Outcome {
 
 pub fn set(s: &mut Session<'_>) -> Outcome {
     if !s.args.len().is_multiple_of(2) {
-        return Err(s.wrong_subcommand());
+        return Err(CommandError::Syntax);
     }
     let pairs: Vec<(&[u8], &[u8])> =
         (2..s.args.len()).step_by(2).map(|at| (s.arg(at), s.arg(at + 1))).collect();

@@ -190,7 +190,7 @@ pub(super) fn run(
     let outcome = handler(&mut session);
     if let Err(error) = &outcome {
         session.reply.truncate(start);
-        session.reply.error(&error.text());
+        session.reply.error(error.text());
     }
     outcome
 }

@@ -104,6 +104,9 @@ pub fn spublish(s: &mut Session<'_>) -> Outcome {
 }
 
 fn list(s: &mut Session<'_>, kind: Kind) -> Outcome {
+    if s.args.len() > 3 {
+        return Err(s.wrong_subcommand());
+    }
     let pattern = s.args.get(2);
     let names: Vec<Vec<u8>> = s.shard.realm.subscriptions.names(kind, pattern).map(<[u8]>::to_vec).collect();
     s.reply.array(names.len());
