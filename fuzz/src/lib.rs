@@ -1,0 +1,3 @@
+//! The fuzz targets; see [`targets`].
+
+pub mod targets;
