@@ -9,7 +9,8 @@ use kevy::rng::Rng;
 fn every_corpus_passes_its_target() {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus");
     for (name, target) in targets::TARGETS {
-        let files: Vec<_> = std::fs::read_dir(format!("{root}/{name}")).expect("each target has a corpus").collect();
+        let files: Vec<_> =
+            std::fs::read_dir(format!("{root}/{name}")).expect("each target has a corpus").collect();
         assert!(!files.is_empty(), "the corpus of {name} is empty");
         for file in files {
             let path = file.expect("readable").path();
@@ -36,7 +37,13 @@ fn random_inputs_pass_every_target() {
                 _ => &[],
             };
             let data: Vec<u8> = (0..len)
-                .map(|_| if alphabet.is_empty() { rng.next_u64() as u8 } else { alphabet[rng.index(alphabet.len())] })
+                .map(|_| {
+                    if alphabet.is_empty() {
+                        rng.next_u64() as u8
+                    } else {
+                        alphabet[rng.index(alphabet.len())]
+                    }
+                })
                 .collect();
             target(&data);
         }

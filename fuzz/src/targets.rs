@@ -66,7 +66,11 @@ fn bytes(item: Item<'_>) -> Vec<u8> {
 }
 
 /// All commands of a byte stream that arrives in pieces of the given sizes, and whether it ended in an error.
-fn commands(stream: &[u8], limits: &Limits, mut next_piece: impl FnMut() -> usize) -> (Vec<Argv>, Option<String>) {
+fn commands(
+    stream: &[u8],
+    limits: &Limits,
+    mut next_piece: impl FnMut() -> usize,
+) -> (Vec<Argv>, Option<String>) {
     let (mut decoder, mut spans, mut all) = (Decoder::new(), Vec::new(), Vec::new());
     let (mut start, mut end) = (0, 0);
     loop {
@@ -139,7 +143,11 @@ fn obvious_match(pattern: &[u8], text: &[u8]) -> bool {
             rest.is_empty() || (0..text.len()).any(|at| obvious_match(rest, &text[at..]))
         }
         ([first, rest @ ..], [byte, tail @ ..]) if *first == b'?' || first == byte => {
-            if tail.is_empty() { rest.iter().all(|&byte| byte == b'*') } else { obvious_match(rest, tail) }
+            if tail.is_empty() {
+                rest.iter().all(|&byte| byte == b'*')
+            } else {
+                obvious_match(rest, tail)
+            }
         }
         _ => false,
     }
@@ -219,7 +227,10 @@ pub fn list(data: &[u8]) {
         assert_eq!(list.len(), oracle.len());
     }
     assert_eq!(list.iter().map(bytes).collect::<VecDeque<_>>(), oracle);
-    assert_eq!(list.iter_rev().map(bytes).collect::<Vec<_>>(), oracle.iter().rev().cloned().collect::<Vec<_>>());
+    assert_eq!(
+        list.iter_rev().map(bytes).collect::<Vec<_>>(),
+        oracle.iter().rev().cloned().collect::<Vec<_>>()
+    );
 }
 
 /// A set against a set, under tiny limits.

@@ -8,6 +8,7 @@
 //! Rows whose handler is [`Handler::Session`] need what only a server has (the connection, other connections, the
 //! configuration); the server runs those.
 
+pub mod bitmap;
 pub mod debug;
 mod error;
 pub mod generic;
@@ -19,6 +20,7 @@ mod parse;
 pub mod server;
 pub mod sort;
 pub mod spec;
+pub mod string;
 pub mod syntax;
 pub mod table;
 #[cfg(test)]

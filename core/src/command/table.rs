@@ -687,77 +687,77 @@ commands! {
     }
 
     group String {
-        Append "append" 3 session [WRITE DENYOOM FAST] [at(1).rw().insert()] []
+        Append "append" 3 string::append [WRITE DENYOOM FAST] [at(1).rw().insert()] []
             "key:key value"
             since "2.0.0" cost "O(1), amortized over growth" "Adds bytes at the end of a string.";
 
-        Decr "decr" 2 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        Decr "decr" 2 string::decr [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key"
             since "1.0.0" cost "O(1)" "Subtracts one from the integer at a key.";
 
-        DecrBy "decrby" 3 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        DecrBy "decrby" 3 string::decrby [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key decrement:int"
             since "1.0.0" cost "O(1)" "Subtracts from the integer at a key.";
 
-        Get "get" 2 session [READONLY FAST] [at(1).ro().access()] []
+        Get "get" 2 string::get [READONLY FAST] [at(1).ro().access()] []
             "key:key"
             since "1.0.0" cost "O(1)" "Reads a string.";
 
-        GetDel "getdel" 2 session [WRITE FAST] [at(1).rw().access().delete()] []
+        GetDel "getdel" 2 string::getdel [WRITE FAST] [at(1).rw().access().delete()] []
             "key:key"
             since "6.2.0" cost "O(1)" "Reads a string and deletes the key.";
 
-        GetEx "getex" -2 session [WRITE FAST] [
+        GetEx "getex" -2 string::getex [WRITE FAST] [
             at(1).rw().access().update().note("Changes when the key expires")
         ] []
             "key:key [expiration(EX seconds:int | PX milliseconds:int | EXAT unix-time-seconds:time | \
              PXAT unix-time-milliseconds:time | PERSIST)]"
             since "6.2.0" cost "O(1)" "Reads a string and changes when the key expires.";
 
-        GetRange "getrange" 4 session [READONLY] [at(1).ro().access()] []
+        GetRange "getrange" 4 string::getrange [READONLY] [at(1).ro().access()] []
             "key:key start:int end:int"
             since "2.4.0" cost "O(N), N bytes returned" "Reads a part of a string.";
 
-        GetSet "getset" 3 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        GetSet "getset" 3 string::getset [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key value"
             since "1.0.0" cost "O(1)" "Replaces a string and returns what it was."
             deprecated "6.2.0" "`SET` with the `!GET` argument";
 
-        Incr "incr" 2 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        Incr "incr" 2 string::incr [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key"
             since "1.0.0" cost "O(1)" "Adds one to the integer at a key.";
 
-        IncrBy "incrby" 3 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        IncrBy "incrby" 3 string::incrby [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key increment:int"
             since "1.0.0" cost "O(1)" "Adds to the integer at a key.";
 
-        IncrByFloat "incrbyfloat" 3 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        IncrByFloat "incrbyfloat" 3 string::incrbyfloat [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key increment:double"
             since "2.6.0" cost "O(1)" "Adds to the floating point number at a key.";
 
-        Lcs "lcs" -3 session [READONLY] [at(1).until(1).ro().access()] []
+        Lcs "lcs" -3 string::lcs [READONLY] [at(1).until(1).ro().access()] []
             "key1:key key2:key [LEN] [IDX] [MINMATCHLEN min-match-len:int] [WITHMATCHLEN]"
             since "7.0.0" cost "O(N*M), N and M the lengths of the strings"
             "Finds the longest common subsequence of two strings.";
 
-        MGet "mget" -2 session [READONLY FAST] [at(1).to_last().ro().access()] [MULTI_SHARD]
+        MGet "mget" -2 string::mget [READONLY FAST] [at(1).to_last().ro().access()] [MULTI_SHARD]
             "key:key ..."
             since "1.0.0" cost "O(N), N keys" "Reads several strings.";
 
-        MSet "mset" -3 session [WRITE DENYOOM] [at(1).to_last_by(2).ow().update()] [MULTI_SHARD ALL_SUCCEEDED]
+        MSet "mset" -3 string::mset [WRITE DENYOOM] [at(1).to_last_by(2).ow().update()] [MULTI_SHARD ALL_SUCCEEDED]
             "data(key:key value) ..."
             since "1.0.1" cost "O(N), N keys" "Writes several strings at once.";
 
-        MSetNx "msetnx" -3 session [WRITE DENYOOM] [at(1).to_last_by(2).ow().insert()] []
+        MSetNx "msetnx" -3 string::msetnx [WRITE DENYOOM] [at(1).to_last_by(2).ow().insert()] []
             "data(key:key value) ..."
             since "1.0.1" cost "O(N), N keys" "Writes several strings at once if none of the keys exists.";
 
-        PSetEx "psetex" 4 session [WRITE DENYOOM] [at(1).ow().update()] []
+        PSetEx "psetex" 4 string::psetex [WRITE DENYOOM] [at(1).ow().update()] []
             "key:key milliseconds:int value"
             since "2.6.0" cost "O(1)" "Writes a string that expires after so many milliseconds."
             deprecated "2.6.12" "`SET` with the `PX` argument";
 
-        Set "set" -3 session [WRITE DENYOOM] [
+        Set "set" -3 string::set [WRITE DENYOOM] [
             at(1).rw().access().update().variable_flags().note("`GET` reads the old value")
         ] []
             "key:key value [condition(NX | XX) +2.6.12] [GET +6.2.0] [expiration(EX seconds:int \
@@ -771,54 +771,54 @@ commands! {
                 "7.0.0" "`NX` and `GET` together."
             ];
 
-        SetEx "setex" 4 session [WRITE DENYOOM] [at(1).ow().update()] []
+        SetEx "setex" 4 string::setex [WRITE DENYOOM] [at(1).ow().update()] []
             "key:key seconds:int value"
             since "2.0.0" cost "O(1)" "Writes a string that expires after so many seconds."
             deprecated "2.6.12" "`SET` with the `EX` argument";
 
-        SetNx "setnx" 3 session [WRITE DENYOOM FAST] [at(1).ow().insert()] []
+        SetNx "setnx" 3 string::setnx [WRITE DENYOOM FAST] [at(1).ow().insert()] []
             "key:key value"
             since "1.0.0" cost "O(1)" "Writes a string if the key does not exist."
             deprecated "2.6.12" "`SET` with the `NX` argument";
 
-        SetRange "setrange" 4 session [WRITE DENYOOM] [at(1).rw().update()] []
+        SetRange "setrange" 4 string::setrange [WRITE DENYOOM] [at(1).rw().update()] []
             "key:key offset:int value"
             since "2.2.0" cost "O(N), N bytes written" "Overwrites a part of a string.";
 
-        StrLen "strlen" 2 session [READONLY FAST] [at(1).ro()] []
+        StrLen "strlen" 2 string::strlen [READONLY FAST] [at(1).ro()] []
             "key:key"
             since "2.2.0" cost "O(1)" "Tells the length of a string.";
 
-        Substr "substr" 4 session [READONLY] [at(1).ro().access()] []
+        Substr "substr" 4 string::substr [READONLY] [at(1).ro().access()] []
             "key:key start:int end:int"
             since "1.0.0" cost "O(N), N bytes returned" "Reads a part of a string."
             deprecated "2.0.0" "`GETRANGE`";
     }
 
     group Bitmap {
-        SetBit "setbit" 4 session [WRITE DENYOOM] [at(1).rw().access().update()] []
+        SetBit "setbit" 4 bitmap::setbit [WRITE DENYOOM] [at(1).rw().access().update()] []
             "key:key offset:int value:int"
             since "2.2.0" cost "O(1)" "Changes one bit of a string.";
 
-        GetBit "getbit" 3 session [READONLY FAST] [at(1).ro().access()] []
+        GetBit "getbit" 3 bitmap::getbit [READONLY FAST] [at(1).ro().access()] []
             "key:key offset:int"
             since "2.2.0" cost "O(1)" "Reads one bit of a string.";
 
-        BitCount "bitcount" -2 session [READONLY] [at(1).ro().access()] []
+        BitCount "bitcount" -2 bitmap::bitcount [READONLY] [at(1).ro().access()] []
             "key:key [range(start:int end:int [unit(BYTE | BIT) +7.0.0])]"
             since "2.6.0" cost "O(N)" "Counts the set bits of a string, or of a part of it."
             history ["7.0.0" "`BYTE` and `BIT` say what the range counts."];
 
-        BitPos "bitpos" -3 session [READONLY] [at(1).ro().access()] []
+        BitPos "bitpos" -3 bitmap::bitpos [READONLY] [at(1).ro().access()] []
             "key:key bit:int [range(start:int [end-unit-block(end:int [unit(BYTE | BIT) +7.0.0])])]"
             since "2.8.7" cost "O(N)" "Finds the first set or clear bit."
             history ["7.0.0" "`BYTE` and `BIT` say what the range counts."];
 
-        BitOp "bitop" -4 session [WRITE DENYOOM] [at(2).ow().update(), at(3).to_last().ro().access()] []
+        BitOp "bitop" -4 bitmap::bitop [WRITE DENYOOM] [at(2).ow().update(), at(3).to_last().ro().access()] []
             "operation(AND | OR | XOR | NOT) destkey:key key:key@1 ..."
             since "2.6.0" cost "O(N)" "Combines strings bit by bit and stores the result.";
 
-        BitField "bitfield" -2 session [WRITE DENYOOM] [
+        BitField "bitfield" -2 bitmap::bitfield [WRITE DENYOOM] [
             at(1).rw().access().update().variable_flags().note("Reads and writes")
         ] []
             "key:key [operation(GET get-block(encoding offset:int) | write([OVERFLOW \
@@ -826,7 +826,7 @@ commands! {
              value:int) | INCRBY incrby-block(encoding offset:int increment:int)))) ...]"
             since "3.2.0" cost "O(N), N operations" "Reads and changes integers of any width within a string.";
 
-        BitFieldRo "bitfield_ro" -2 session [READONLY FAST] [at(1).ro().access()] []
+        BitFieldRo "bitfield_ro" -2 bitmap::bitfield_ro [READONLY FAST] [at(1).ro().access()] []
             "key:key [GET get-block(encoding offset:int)]..."
             since "6.0.0" cost "O(N), N operations" "Reads integers of any width within a string.";
     }

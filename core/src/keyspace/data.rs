@@ -8,6 +8,7 @@ use super::effects::{Class, Effects, Garbage, Whole};
 use super::entry::Entry;
 use super::{Db, Keyspace, Settings, UnixMillis};
 use crate::command::CommandError;
+use crate::number::parse_i64;
 use crate::rng::Rng;
 use crate::value::hash::Hash;
 use crate::value::list::List;
@@ -20,6 +21,14 @@ use crate::value::{Object, Value, ValueRef};
 pub struct Access {
     /// Do not refresh access time and frequency (CLIENT NO-TOUCH).
     pub no_touch: bool,
+}
+
+/// What becomes of a key's deadline when its value is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewDeadline {
+    Keep,
+    Clear,
+    At(UnixMillis),
 }
 
 /// See the module documentation.
@@ -197,11 +206,22 @@ impl<'a> Data<'a> {
     }
 
     /// The entry at `key` for changing it, which must hold a string.
+    #[inline]
     pub fn string_mut(&mut self, key: &[u8]) -> Result<Option<&mut Entry>, CommandError> {
         match self.write(key) {
             Some(entry) if entry.object().is_some() => Err(CommandError::WrongType),
             other => Ok(other),
         }
+    }
+
+    /// The entry at `key` for changing the bytes of its string; an empty `raw` string is created if there is none, which
+    /// the caller must write to.
+    pub fn string_or_create(&mut self, key: &[u8]) -> Result<&mut Entry, CommandError> {
+        if self.string_mut(key)?.is_none() {
+            let empty = ValueRef::String { bytes: b"", raw: true };
+            self.set_encoded_string(key, empty, NewDeadline::Clear);
+        }
+        Ok(self.string_mut(key)?.expect("the key was just found or added"))
     }
 
     typed_access! {
@@ -238,6 +258,63 @@ impl<'a> Data<'a> {
         {
             self.effects.garbage.push(Garbage::Value(old));
         }
+    }
+
+    /// Puts a string at `key`, whatever was there before: encoding `int` if it is a number's text, else by length.
+    /// Does not report the change: the caller does, with its own event.
+    #[inline]
+    pub fn set_string(&mut self, key: &[u8], text: &[u8], deadline: NewDeadline) {
+        let value = match parse_i64(text) {
+            Some(number) => ValueRef::Int(number),
+            None => ValueRef::String { bytes: text, raw: false },
+        };
+        self.set_encoded_string(key, value, deadline);
+    }
+
+    /// As [`set_string`](Self::set_string), with the encoding given. One lookup; what is there is overwritten in place.
+    pub fn set_encoded_string(&mut self, key: &[u8], value: ValueRef<'_>, deadline: NewDeadline) {
+        let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
+        let table = &mut dbs[self.db].table;
+        let hash = table.hash(key);
+        if let Some(entry) = table.find_mut_hashed(hash, key) {
+            let old = entry.deadline();
+            if old.is_none_or(|deadline| self.now <= deadline) {
+                if !self.access.no_touch {
+                    super::touch(entry, self.now, self.settings, rng);
+                }
+                if entry.object().is_some_and(|object| object.len() > super::LARGE_VALUE_ELEMENTS) {
+                    self.effects.garbage.push(Garbage::Value(entry.replace_value(Value::Int(0))));
+                }
+                match value {
+                    ValueRef::Int(number) => entry.set_int(number),
+                    ValueRef::String { bytes, raw } => entry.set_bytes(bytes, raw),
+                    ValueRef::Object(_) => unreachable!("only strings are set this way"),
+                }
+                let new = match deadline {
+                    NewDeadline::Keep => old,
+                    NewDeadline::Clear => None,
+                    NewDeadline::At(deadline) => Some(deadline),
+                };
+                if new != old {
+                    entry.set_deadline(new);
+                    table.note_deadline(hash, old.unwrap_or(u64::MAX), new.unwrap_or(u64::MAX));
+                }
+                return;
+            }
+            self.expire(key);
+        }
+        let deadline = match deadline {
+            NewDeadline::At(deadline) => Some(deadline),
+            NewDeadline::Keep | NewDeadline::Clear => None,
+        };
+        let entry = match value {
+            ValueRef::Int(number) => Entry::with_int(key, number, deadline),
+            ValueRef::String { bytes, raw } => Entry::with_bytes(key, bytes, raw, deadline),
+            ValueRef::Object(_) => unreachable!("only strings are set this way"),
+        };
+        super::first_touch(&entry, self.now, self.settings);
+        self.current().table.insert_new(hash, entry);
+        self.notify(Class::NEW, "new", key);
     }
 
     /// Sets the deadline of an existing key.

@@ -10,7 +10,7 @@ pub mod evict;
 mod settings;
 pub mod table;
 
-pub use data::{Access, Data};
+pub use data::{Access, Data, NewDeadline};
 pub use effects::{Class, Effects, Event, Garbage, Interest, KeyRef, Record, Whole};
 pub use settings::{EvictionPolicy, Settings};
 

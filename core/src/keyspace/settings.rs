@@ -56,6 +56,14 @@ pub struct Settings {
     pub lazyfree_lazy_user_flush: bool,
 }
 
+impl Settings {
+    /// Longest string a command may build: `proto-max-bulk-len`, as far as an entry can hold it (with room for the few
+    /// bytes by which BITFIELD may go beyond the limit).
+    pub fn longest_string(&self) -> u64 {
+        self.proto_max_bulk_len.min(u64::from(u32::MAX) - 16)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {

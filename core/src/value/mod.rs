@@ -100,7 +100,7 @@ pub enum ValueRef<'a> {
     Object(&'a Object),
 }
 
-impl ValueRef<'_> {
+impl<'a> ValueRef<'a> {
     /// As TYPE answers.
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -117,6 +117,24 @@ impl ValueRef<'_> {
             Self::String { .. } => "raw",
             Self::Object(object) => object.encoding_name(),
         }
+    }
+
+    /// The bytes of a string; those of a number are written to `digits`. `None` if the value is no string.
+    #[inline]
+    pub fn text<'b>(self, digits: &'b mut itoa::Buffer) -> Option<&'b [u8]>
+    where
+        'a: 'b,
+    {
+        match self {
+            Self::Int(number) => Some(digits.format(number).as_bytes()),
+            Self::String { bytes, .. } => Some(bytes),
+            Self::Object(_) => None,
+        }
+    }
+
+    /// The number of bytes of a string, 0 if the value is no string.
+    pub fn text_len(self) -> usize {
+        self.text(&mut itoa::Buffer::new()).map_or(0, <[u8]>::len)
     }
 }
 
