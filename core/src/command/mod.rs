@@ -25,6 +25,7 @@ pub mod syntax;
 pub mod table;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod zset;
 
 pub use error::CommandError;
 pub use parse::{EndPoint, ScanOptions, ScanTarget, parse_cursor, parse_signed_count, parse_timeout};

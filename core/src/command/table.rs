@@ -1106,7 +1106,7 @@ commands! {
     }
 
     group SortedSet {
-        ZAdd "zadd" -4 session [WRITE DENYOOM FAST] [at(1).rw().update()] []
+        ZAdd "zadd" -4 zset::zadd [WRITE DENYOOM FAST] [at(1).rw().update()] []
             "key:key [condition(NX | XX) +3.0.2] [comparison(GT | LT) +6.2.0] [change=CH +3.0.2] \
              [increment=INCR +3.0.2] data(score:double member) ..."
             since "1.2.0" cost "O(log(N)) a member, N members in the sorted set"
@@ -1117,154 +1117,154 @@ commands! {
                 "6.2.0" "Options `GT` and `LT`."
             ];
 
-        ZIncrBy "zincrby" 4 session [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
+        ZIncrBy "zincrby" 4 zset::zincrby [WRITE DENYOOM FAST] [at(1).rw().access().update()] []
             "key:key increment:int member"
             since "1.2.0" cost "O(log(N)), N members" "Adds to the score of a member.";
 
-        ZRem "zrem" -3 session [WRITE FAST] [at(1).rw().delete()] []
+        ZRem "zrem" -3 zset::zrem [WRITE FAST] [at(1).rw().delete()] []
             "key:key member ..."
             since "1.2.0" cost "O(M*log(N)), N members, M removed" "Removes members of a sorted set."
             history ["2.4.0" "Several members in one call."];
 
-        ZCard "zcard" 2 session [READONLY FAST] [at(1).ro()] []
+        ZCard "zcard" 2 zset::zcard [READONLY FAST] [at(1).ro()] []
             "key:key"
             since "1.2.0" cost "O(1)" "Counts the members of a sorted set.";
 
-        ZCount "zcount" 4 session [READONLY FAST] [at(1).ro().access()] []
+        ZCount "zcount" 4 zset::range::zcount [READONLY FAST] [at(1).ro().access()] []
             "key:key min:double max:double"
             since "2.0.0" cost "O(log(N)), N members" "Counts the members with scores in a range.";
 
-        ZLexCount "zlexcount" 4 session [READONLY FAST] [at(1).ro().access()] []
+        ZLexCount "zlexcount" 4 zset::range::zlexcount [READONLY FAST] [at(1).ro().access()] []
             "key:key min max"
             since "2.8.9" cost "O(log(N)), N members" "Counts the members in a lexicographical range.";
 
-        ZScore "zscore" 3 session [READONLY FAST] [at(1).ro().access()] []
+        ZScore "zscore" 3 zset::zscore [READONLY FAST] [at(1).ro().access()] []
             "key:key member"
             since "1.2.0" cost "O(1)" "Tells the score of a member.";
 
-        ZMScore "zmscore" -3 session [READONLY FAST] [at(1).ro().access()] []
+        ZMScore "zmscore" -3 zset::zmscore [READONLY FAST] [at(1).ro().access()] []
             "key:key member ..."
             since "6.2.0" cost "O(N), N members asked for" "Tells the scores of several members.";
 
-        ZRank "zrank" -3 session [READONLY FAST] [at(1).ro().access()] []
+        ZRank "zrank" -3 zset::zrank [READONLY FAST] [at(1).ro().access()] []
             "key:key member [WITHSCORE]"
             since "2.0.0" cost "O(log(N))" "Tells the position of a member, counted from the lowest score."
             history ["7.2.0" "Option `WITHSCORE`."];
 
-        ZRevRank "zrevrank" -3 session [READONLY FAST] [at(1).ro().access()] []
+        ZRevRank "zrevrank" -3 zset::zrevrank [READONLY FAST] [at(1).ro().access()] []
             "key:key member [WITHSCORE]"
             since "2.0.0" cost "O(log(N))" "Tells the position of a member, counted from the highest score."
             history ["7.2.0" "Option `WITHSCORE`."];
 
-        ZRange "zrange" -4 session [READONLY] [at(1).ro().access()] []
+        ZRange "zrange" -4 zset::range::zrange [READONLY] [at(1).ro().access()] []
             "key:key start stop [sortby(BYSCORE | BYLEX) +6.2.0] [REV +6.2.0] [LIMIT limit(offset:int \
              count:int) +6.2.0] [WITHSCORES]"
             since "1.2.0" cost "O(log(N)+M), N members, M returned"
             "Reads a range of a sorted set by position, score or name."
             history ["6.2.0" "Options `REV`, `BYSCORE`, `BYLEX` and `LIMIT`."];
 
-        ZRangeStore "zrangestore" -5 session [WRITE DENYOOM] [at(1).ow().update(), at(2).ro().access()] []
+        ZRangeStore "zrangestore" -5 zset::range::zrangestore [WRITE DENYOOM] [at(1).ow().update(), at(2).ro().access()] []
             "dst:key src:key@1 min max [sortby(BYSCORE | BYLEX)] [REV] [LIMIT limit(offset:int \
              count:int)]"
             since "6.2.0" cost "O(log(N)+M), N members, M stored"
             "Stores a range of a sorted set at another key.";
 
-        ZRangeByScore "zrangebyscore" -4 session [READONLY] [at(1).ro().access()] []
+        ZRangeByScore "zrangebyscore" -4 zset::range::zrangebyscore [READONLY] [at(1).ro().access()] []
             "key:key min:double max:double [WITHSCORES +2.0.0] [LIMIT limit(offset:int count:int)]"
             since "1.0.5" cost "O(log(N)+M), N members, M returned"
             "Reads the members with scores in a range."
             history ["2.0.0" "Option `WITHSCORES`."]
             deprecated "6.2.0" "`ZRANGE` with the `BYSCORE` argument";
 
-        ZRangeByLex "zrangebylex" -4 session [READONLY] [at(1).ro().access()] []
+        ZRangeByLex "zrangebylex" -4 zset::range::zrangebylex [READONLY] [at(1).ro().access()] []
             "key:key min max [LIMIT limit(offset:int count:int)]"
             since "2.8.9" cost "O(log(N)+M), N members, M returned"
             "Reads the members in a lexicographical range."
             deprecated "6.2.0" "`ZRANGE` with the `BYLEX` argument";
 
-        ZRevRange "zrevrange" -4 session [READONLY] [at(1).ro().access()] []
+        ZRevRange "zrevrange" -4 zset::range::zrevrange [READONLY] [at(1).ro().access()] []
             "key:key start:int stop:int [WITHSCORES]"
             since "1.2.0" cost "O(log(N)+M), N members, M returned"
             "Reads a range by position, from the highest score down."
             deprecated "6.2.0" "`ZRANGE` with the `REV` argument";
 
-        ZRevRangeByScore "zrevrangebyscore" -4 session [READONLY] [at(1).ro().access()] []
+        ZRevRangeByScore "zrevrangebyscore" -4 zset::range::zrevrangebyscore [READONLY] [at(1).ro().access()] []
             "key:key max:double min:double [WITHSCORES] [LIMIT limit(offset:int count:int)]"
             since "2.2.0" cost "O(log(N)+M), N members, M returned"
             "Reads the members with scores in a range, from the highest down."
             history ["2.1.6" "Bounds can be exclusive."]
             deprecated "6.2.0" "`ZRANGE` with the `REV` and `BYSCORE` arguments";
 
-        ZRevRangeByLex "zrevrangebylex" -4 session [READONLY] [at(1).ro().access()] []
+        ZRevRangeByLex "zrevrangebylex" -4 zset::range::zrevrangebylex [READONLY] [at(1).ro().access()] []
             "key:key max min [LIMIT limit(offset:int count:int)]"
             since "2.8.9" cost "O(log(N)+M), N members, M returned"
             "Reads the members in a lexicographical range, from the last back."
             deprecated "6.2.0" "`ZRANGE` with the `REV` and `BYLEX` arguments";
 
-        ZRemRangeByRank "zremrangebyrank" 4 session [WRITE] [at(1).rw().delete()] []
+        ZRemRangeByRank "zremrangebyrank" 4 zset::range::zremrangebyrank [WRITE] [at(1).rw().delete()] []
             "key:key start:int stop:int"
             since "2.0.0" cost "O(log(N)+M), N members, M removed" "Removes a range of members by position.";
 
-        ZRemRangeByScore "zremrangebyscore" 4 session [WRITE] [at(1).rw().delete()] []
+        ZRemRangeByScore "zremrangebyscore" 4 zset::range::zremrangebyscore [WRITE] [at(1).rw().delete()] []
             "key:key min:double max:double"
             since "1.2.0" cost "O(log(N)+M), N members, M removed"
             "Removes the members with scores in a range.";
 
-        ZRemRangeByLex "zremrangebylex" 4 session [WRITE] [at(1).rw().delete()] []
+        ZRemRangeByLex "zremrangebylex" 4 zset::range::zremrangebylex [WRITE] [at(1).rw().delete()] []
             "key:key min max"
             since "2.8.9" cost "O(log(N)+M), N members, M removed"
             "Removes the members in a lexicographical range.";
 
-        ZPopMin "zpopmin" -2 session [WRITE FAST] [at(1).rw().access().delete()] []
+        ZPopMin "zpopmin" -2 zset::pop::zpopmin [WRITE FAST] [at(1).rw().access().delete()] []
             "key:key [count:int]"
             since "5.0.0" cost "O(log(N)*M), N members, M taken" "Takes the members with the lowest scores.";
 
-        ZPopMax "zpopmax" -2 session [WRITE FAST] [at(1).rw().access().delete()] []
+        ZPopMax "zpopmax" -2 zset::pop::zpopmax [WRITE FAST] [at(1).rw().access().delete()] []
             "key:key [count:int]"
             since "5.0.0" cost "O(log(N)*M), N members, M taken" "Takes the members with the highest scores.";
 
-        ZMPop "zmpop" -4 session [WRITE] [counted(1).rw().access().delete()] []
+        ZMPop "zmpop" -4 zset::pop::zmpop [WRITE] [counted(1).rw().access().delete()] []
             "numkeys:int key:key ... where(MIN | MAX) [COUNT count:int]"
             since "7.0.0" cost "O(K) + O(M*log(N)), K keys, N members, M taken"
             "Takes members from the first of the sorted sets that has any.";
 
-        BZPopMin "bzpopmin" -3 session [WRITE BLOCKING FAST] [at(1).until(-2).rw().access().delete()] []
+        BZPopMin "bzpopmin" -3 zset::pop::bzpopmin [WRITE BLOCKING FAST] [at(1).until(-2).rw().access().delete()] []
             "key:key ... timeout:double"
             since "5.0.0" cost "O(log(N)), N members"
             "Takes the member with the lowest score, waiting for one if need be."
             history ["6.0.0" "The timeout may have a fraction."];
 
-        BZPopMax "bzpopmax" -3 session [WRITE BLOCKING FAST] [at(1).until(-2).rw().access().delete()] []
+        BZPopMax "bzpopmax" -3 zset::pop::bzpopmax [WRITE BLOCKING FAST] [at(1).until(-2).rw().access().delete()] []
             "key:key ... timeout:double"
             since "5.0.0" cost "O(log(N)), N members"
             "Takes the member with the highest score, waiting for one if need be."
             history ["6.0.0" "The timeout may have a fraction."];
 
-        BZMPop "bzmpop" -5 session [WRITE BLOCKING] [counted(2).rw().access().delete()] []
+        BZMPop "bzmpop" -5 zset::pop::bzmpop [WRITE BLOCKING] [counted(2).rw().access().delete()] []
             "timeout:double numkeys:int key:key ... where(MIN | MAX) [COUNT count:int]"
             since "7.0.0" cost "O(K) + O(M*log(N)), K keys, N members, M taken"
             "Takes members from the first of the sorted sets that has any, waiting for one if need be.";
 
-        ZRandMember "zrandmember" -2 session [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
+        ZRandMember "zrandmember" -2 zset::zrandmember [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
             "key:key [options(count:int [WITHSCORES])]"
             since "6.2.0" cost "O(N), N members returned" "Picks members of a sorted set at random.";
 
-        ZScan "zscan" -3 session [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
+        ZScan "zscan" -3 zset::zscan [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
             "key:key cursor:int [MATCH pattern:pattern] [COUNT count:int]"
             since "2.8.0" cost "O(1) a call, O(N) for a full pass, N members" "Steps through a sorted set.";
 
-        ZInter "zinter" -3 session [READONLY] [counted(1).ro().access()] []
+        ZInter "zinter" -3 zset::combine::zinter [READONLY] [counted(1).ro().access()] []
             "numkeys:int key:key ... [WEIGHTS weight:int ...] [AGGREGATE aggregate(SUM | MIN | MAX)] \
              [WITHSCORES]"
             since "6.2.0" cost "O(N*K)+O(M*log(M)) at worst, N members in the smallest input, K inputs, M results"
             "Intersects sorted sets.";
 
-        ZInterCard "zintercard" -3 session [READONLY] [counted(1).ro().access()] []
+        ZInterCard "zintercard" -3 zset::combine::zintercard [READONLY] [counted(1).ro().access()] []
             "numkeys:int key:key ... [LIMIT limit:int]"
             since "7.0.0" cost "O(N*K) at worst, N members in the smallest input, K inputs"
             "Counts the members of an intersection of sorted sets.";
 
-        ZInterStore "zinterstore" -4 session [WRITE DENYOOM] [
+        ZInterStore "zinterstore" -4 zset::combine::zinterstore [WRITE DENYOOM] [
             at(1).ow().update(),
             counted(2).ro().access()
         ] []
@@ -1273,12 +1273,12 @@ commands! {
             since "2.0.0" cost "O(N*K)+O(M*log(M)) at worst, N members in the smallest input, K inputs, M results"
             "Intersects sorted sets and stores the result.";
 
-        ZUnion "zunion" -3 session [READONLY] [counted(1).ro().access()] []
+        ZUnion "zunion" -3 zset::combine::zunion [READONLY] [counted(1).ro().access()] []
             "numkeys:int key:key ... [WEIGHTS weight:int ...] [AGGREGATE aggregate(SUM | MIN | MAX)] \
              [WITHSCORES]"
             since "6.2.0" cost "O(N)+O(M*log(M)), N members in all inputs, M results" "Unites sorted sets.";
 
-        ZUnionStore "zunionstore" -4 session [WRITE DENYOOM] [
+        ZUnionStore "zunionstore" -4 zset::combine::zunionstore [WRITE DENYOOM] [
             at(1).ow().update(),
             counted(2).ro().access()
         ] []
@@ -1287,12 +1287,12 @@ commands! {
             since "2.0.0" cost "O(N)+O(M*log(M)), N members in all inputs, M results"
             "Unites sorted sets and stores the result.";
 
-        ZDiff "zdiff" -3 session [READONLY] [counted(1).ro().access()] []
+        ZDiff "zdiff" -3 zset::combine::zdiff [READONLY] [counted(1).ro().access()] []
             "numkeys:int key:key ... [WITHSCORES]"
             since "6.2.0" cost "O(L + (N-K)log(N)) at worst, L members in all inputs, N in the first, K results"
             "Takes from the first sorted set what is in the others.";
 
-        ZDiffStore "zdiffstore" -4 session [WRITE DENYOOM] [at(1).ow().update(), counted(2).ro().access()] []
+        ZDiffStore "zdiffstore" -4 zset::combine::zdiffstore [WRITE DENYOOM] [at(1).ow().update(), counted(2).ro().access()] []
             "destination:key numkeys:int key:key@1 ..."
             since "6.2.0" cost "O(L + (N-K)log(N)) at worst, L members in all inputs, N in the first, K results"
             "Takes from the first sorted set what is in the others and stores the result.";

@@ -256,6 +256,32 @@ fn as_integer(value: f64) -> Option<i64> {
     ((-BOUND..=BOUND).contains(&value) && integer as f64 == value).then_some(integer)
 }
 
+/// Appends `value` to 17 significant digits, as C's `%.17g` prints it: the scores ZSCAN shows of large sorted sets.
+pub fn push_f64_17(out: &mut Vec<u8>, value: f64) {
+    use std::io::Write;
+    if !value.is_finite() {
+        return push_f64(out, value);
+    }
+    let text = format!("{value:.16e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    let start = out.len();
+    let written = match exponent {
+        -4..=16 => write!(out, "{value:.*}", (16 - exponent) as usize),
+        _ => write!(out, "{digits}"),
+    };
+    debug_assert!(written.is_ok(), "a Vec takes everything");
+    if out[start..].contains(&b'.') {
+        let kept = out.iter().rposition(|&byte| byte != b'0').map_or(0, |last| last + 1);
+        out.truncate(kept - usize::from(out[kept - 1] == b'.'));
+    }
+    if !(-4..=16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        let written = write!(out, "e{sign}{:02}", exponent.unsigned_abs());
+        debug_assert!(written.is_ok(), "a Vec takes everything");
+    }
+}
+
 /// Appends the text replies have for `value`.
 pub fn push_f64(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(FloatBuffer::new().format(value));
@@ -272,6 +298,33 @@ mod tests {
     }
 
     /// Recorded from ZADD and ZSCORE of Redis 8.0.6.
+    #[test]
+    fn seventeen_digits_are_those_of_c() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-100.0, "-100"),
+            (0.1, "0.10000000000000001"),
+            (1e-4, "0.0001"),
+            (1e-5, "1.0000000000000001e-05"),
+            (1e-7, "9.9999999999999995e-08"),
+            (17179869184.5, "17179869184.5"),
+            (123456789012345680.0, "1.2345678901234568e+17"),
+            (12345678901234568.0, "12345678901234568"),
+            (1e22, "1e+22"),
+            (1e23, "9.9999999999999992e+22"),
+            (0.5, "0.5"),
+            (5e-324, "4.9406564584124654e-324"),
+            (f64::MAX, "1.7976931348623157e+308"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            let mut out = b"x.0".to_vec();
+            push_f64_17(&mut out, value);
+            assert_eq!(String::from_utf8_lossy(&out), format!("x.0{text}"));
+        }
+    }
+
     #[test]
     fn reads_and_prints_scores() {
         for (from, to) in [

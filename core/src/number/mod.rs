@@ -11,7 +11,7 @@ pub mod double;
 mod grisu;
 pub mod long_double;
 
-pub use double::{FloatBuffer, parse_f64, parse_range_f64, push_f64};
+pub use double::{FloatBuffer, parse_f64, parse_range_f64, push_f64, push_f64_17};
 pub use long_double::LongDouble;
 
 /// Reads a decimal integer the way Redis does: an optional `-`, no leading zeros, no `-0`, nothing else.

@@ -16,6 +16,7 @@
 mod members;
 
 use std::collections::BTreeSet;
+use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
 
 use self::members::Members;
@@ -53,7 +54,8 @@ impl ZsetEncoding {
     }
 }
 
-/// What [`Zset::insert`] did. `Same` covers 0 against -0: equal scores leave the stored one alone.
+/// What [`Zset::insert`] did. `Same` covers 0 against -0 (equal scores leave the stored one alone) and a member whose
+/// score was not to be set.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Inserted {
     Added,
@@ -155,6 +157,14 @@ impl AsRef<[u8]> for Member<'_> {
 impl PartialEq for Member<'_> {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
+    }
+}
+
+impl Eq for Member<'_> {}
+
+impl Hash for Member<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self);
     }
 }
 
@@ -281,27 +291,50 @@ impl Zset {
         }
     }
 
+    /// Goes over to the large encoding if `members` (duplicates counted) are about to be inserted and that many alone
+    /// would be too many for a small one: what ZADD does to a set that is there.
+    pub fn expect(&mut self, members: usize, limits: &ZsetLimits) {
+        if members > limits.max_listpack_entries {
+            self.enlarge();
+        }
+    }
+
     /// Sets the score of `member`, which is added if it is missing; becomes large first if the limits ask for it.
     pub fn insert(&mut self, member: &[u8], score: f64, limits: &ZsetLimits) -> Inserted {
-        debug_assert!(!score.is_nan());
+        self.insert_with(member, limits, |_| Some(score))
+    }
+
+    /// As [`Zset::insert`], with the score that `choose` answers to the one `member` has; nothing happens if that is
+    /// `None`.
+    pub fn insert_with(
+        &mut self,
+        member: &[u8],
+        limits: &ZsetLimits,
+        choose: impl FnOnce(Option<f64>) -> Option<f64>,
+    ) -> Inserted {
         if let Encoded::Packed(listpack) = &mut self.encoded {
             if let Some((cursor, old)) = packed_find(listpack, member) {
-                if old == score {
+                let Some(score) = choose(Some(old)).filter(|&score| score != old) else {
                     return Inserted::Same;
-                }
+                };
+                debug_assert!(!score.is_nan());
                 listpack.delete_many(cursor, 2);
                 packed_insert(listpack, member, score);
                 return Inserted::Updated(old);
             }
+            let Some(score) = choose(None) else { return Inserted::Same };
+            debug_assert!(!score.is_nan());
             if listpack.len() / 2 < limits.max_listpack_entries
                 && member.len() <= limits.max_listpack_value
                 && listpack.safe_to_add(member.len())
             {
                 packed_insert(listpack, member, score);
-                return Inserted::Added;
+            } else {
+                self.enlarge().insert_with(member, |_| Some(score));
             }
+            return Inserted::Added;
         }
-        self.enlarge().insert(member, score)
+        self.enlarge().insert_with(member, choose)
     }
 
     /// Removes `member`; its score if it was there.
@@ -512,7 +545,7 @@ impl Zset {
         if let Encoded::Packed(listpack) = &self.encoded {
             let mut large = Large::new(self.seed);
             for (member, score) in packed_pairs(listpack) {
-                large.insert(&member, score);
+                large.insert_with(&member, |_| Some(score));
             }
             self.encoded = Encoded::Large(Box::new(large));
         }
@@ -625,16 +658,19 @@ impl Large {
         Self { members: Members::new(seed), tree: RankTree::new() }
     }
 
-    fn insert(&mut self, member: &[u8], score: f64) -> Inserted {
+    fn insert_with(&mut self, member: &[u8], choose: impl FnOnce(Option<f64>) -> Option<f64>) -> Inserted {
         let Some(handle) = self.members.find(member) else {
+            let Some(score) = choose(None) else { return Inserted::Same };
+            debug_assert!(!score.is_nan());
             let handle = self.members.add(member, score);
             self.tree.insert(score, handle, &self.members);
             return Inserted::Added;
         };
         let old = self.members.score(handle);
-        if old == score {
+        let Some(score) = choose(Some(old)).filter(|&score| score != old) else {
             return Inserted::Same;
-        }
+        };
+        debug_assert!(!score.is_nan());
         self.tree.update(handle, old, score, &self.members);
         self.members.set_score(handle, score);
         Inserted::Updated(old)
