@@ -342,11 +342,7 @@ fn write_fields(c: &mut Call<'_>, accesses: &Accesses, last_bit: u64) -> Outcome
                 continue;
             }
             // Redis compares by a subtraction that wraps: a number further below than 63 bits can tell counts as above.
-            Access::Set(number)
-                if field.signed
-                    && overflow == Overflow::Saturate
-                    && field.greatest() - i128::from(number) > i128::from(i64::MAX) =>
-            {
+            Access::Set(number) if overflow == Overflow::Saturate && field.is_out_of_sight(number) => {
                 field.greatest()
             }
             // What SET gives is 64 bits, signed or not as the field is.
@@ -421,6 +417,11 @@ impl Field {
 
     fn greatest(self) -> i128 {
         (self.mask() >> u32::from(self.signed)) as i128
+    }
+
+    /// Whether a number to be set is so far below that the distance to the greatest one does not fit 63 bits.
+    fn is_out_of_sight(self, number: i64) -> bool {
+        self.signed && self.bits < 64 && self.greatest() - i128::from(number) > i128::from(i64::MAX)
     }
 
     /// The number that the lowest bits of `number` are in this field.
