@@ -6,7 +6,7 @@
 use super::{Rows, report_removed, store};
 use crate::command::{Call, CommandError, Outcome};
 use crate::number::parse_range_f64;
-use crate::value::zset::{LexBound, ScoreBound, Zset};
+use crate::value::zset::{LexBound, Member, ScoreBound, Zset, ZsetEncoding};
 use std::ops::Range;
 
 const NOT_SCORES: CommandError = CommandError::Text("ERR min or max is not a float");
@@ -153,9 +153,15 @@ impl<'a> Query<'a> {
         if matches!(self.bounds, Bounds::Rank(..)) {
             return start..end;
         }
-        let Ok(offset) = usize::try_from(self.offset) else { return 0..0 };
-        let skipped = offset.min(end - start);
-        let count = usize::try_from(self.limit).unwrap_or(usize::MAX).min(end - start - skipped);
+        let len = end - start;
+        let offset = self.offset.unsigned_abs() as usize;
+        let skipped = match zset.encoding() {
+            _ if self.offset >= 0 => offset.min(len),
+            // Redis has no meaning for it in a small set, and counts from the end in a large one.
+            ZsetEncoding::Skiplist if offset <= len => len - offset,
+            _ => len,
+        };
+        let count = usize::try_from(self.limit).unwrap_or(usize::MAX).min(len - skipped);
         if self.reverse {
             end - skipped - count..end - skipped
         } else {
@@ -212,10 +218,22 @@ pub fn zrangestore(c: &mut Call<'_>) -> Outcome {
     let (target, source) = (c.arg(1), c.arg(form.key));
     let limits = c.data.settings.zset;
     let seed = c.data.keyspace.seed();
-    let part = match c.data.zset(source)? {
-        Some(zset) => Zset::from_scored(zset.range(query.ranks(zset)), &limits, seed),
-        None => Zset::new(seed),
-    };
+    let mut part = Zset::new(seed);
+    if let Some(zset) = c.data.zset(source)? {
+        let members = zset.range(query.ranks(zset));
+        // As Redis: it begins with the encoding for as many members as it knows of, which is visible, because a small
+        // set does not keep the sign of -0.
+        let expected = if matches!(query.bounds, Bounds::Rank(..)) { members.len() } else { 0 };
+        part.expect(expected, &limits);
+        let mut insert = |(member, score): (Member<'_>, f64)| {
+            part.insert(&member, score, &limits);
+        };
+        if query.reverse {
+            members.rev().for_each(&mut insert);
+        } else {
+            members.for_each(&mut insert);
+        }
+    }
     store(c, target, part, "zrangestore");
     Ok(())
 }
