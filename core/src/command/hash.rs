@@ -1,6 +1,6 @@
 //! Hash commands.
 
-use super::{Call, CommandError, Outcome, ScanOptions, ScanTarget, parse_cursor, parse_signed_count};
+use super::{Call, CommandError, Outcome, ScanOptions, ScanTarget, bulk, parse_cursor, parse_signed_count};
 use crate::keyspace::Class;
 use crate::number::{LongDouble, parse_i64};
 use crate::resp::{Args, Protocol, Reply};
@@ -18,13 +18,6 @@ const FIELD_COUNT_INVALID: CommandError =
 const FIELD_COUNT_MISMATCH: CommandError =
     CommandError::Text("ERR The `numfields` parameter must match the number of arguments");
 
-fn bulk(reply: &mut Reply<'_>, item: Item<'_>) {
-    match item {
-        Item::Bytes(bytes) => reply.bulk(bytes),
-        Item::Int(number) => reply.bulk_int(number),
-    }
-}
-
 fn bulk_or_null(reply: &mut Reply<'_>, item: Option<Item<'_>>) {
     match item {
         Some(item) => bulk(reply, item),
@@ -36,7 +29,7 @@ fn bulk_or_null(reply: &mut Reply<'_>, item: Option<Item<'_>>) {
 
 /// Sets the fields and values from argument 2 on; how many fields are new.
 fn set_fields(c: &mut Call<'_>) -> Result<usize, CommandError> {
-    if c.args.len() % 2 != 0 {
+    if !c.args.len().is_multiple_of(2) {
         return Err(CommandError::Arity(c.command.name));
     }
     let key = c.arg(1);
@@ -306,11 +299,9 @@ pub fn hscan(c: &mut Call<'_>) -> Outcome {
 pub fn hrandfield(c: &mut Call<'_>) -> Outcome {
     if c.args.len() == 2 {
         let key = c.arg(1);
-        let mut rng = c.data.rng().clone();
         let Call { data, reply, .. } = c;
-        let drawn = data.hash(key)?.and_then(|hash| hash.random(&mut rng));
+        let drawn = data.hash_and_rng(key)?.and_then(|(hash, rng)| hash.random(rng));
         bulk_or_null(reply, drawn.map(|(field, _)| field));
-        *c.data.rng() = rng;
         return Ok(());
     }
     let count = parse_signed_count(c.arg(2))?;
@@ -322,9 +313,8 @@ pub fn hrandfield(c: &mut Call<'_>) -> Outcome {
         return Err(CommandError::OutOfRange);
     }
     let key = c.arg(1);
-    let mut rng = c.data.rng().clone();
     let Call { data, reply, .. } = c;
-    let Some(hash) = data.hash(key)?.filter(|_| count != 0) else {
+    let Some((hash, rng)) = data.hash_and_rng(key)?.filter(|_| count != 0) else {
         reply.array(0);
         return Ok(());
     };
@@ -346,15 +336,14 @@ pub fn hrandfield(c: &mut Call<'_>) -> Outcome {
         let count = count.unsigned_abs() as usize;
         announce(reply, count);
         for _ in 0..count {
-            if let Some(pair) = hash.random(&mut rng) {
+            if let Some(pair) = hash.random(rng) {
                 show(reply, pair);
             }
         }
     } else {
         let count = (count as usize).min(hash.len());
         announce(reply, count);
-        hash.sample(count, &mut rng, |field, value| show(reply, (field, value)));
+        hash.sample(count, rng, |field, value| show(reply, (field, value)));
     }
-    *c.data.rng() = rng;
     Ok(())
 }

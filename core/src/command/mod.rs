@@ -18,6 +18,7 @@ mod introspect;
 mod list;
 mod parse;
 pub mod server;
+pub mod set;
 pub mod sort;
 pub mod spec;
 pub mod string;
@@ -37,6 +38,7 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::{Data, UnixMillis};
 use crate::resp::{Args, Reply};
 use crate::value::Object;
+use crate::value::listpack::Item;
 
 /// What a handler returns.
 pub type Outcome = Result<(), CommandError>;
@@ -139,6 +141,15 @@ impl TimeoutReply {
             Self::NullArray => reply.null_array(),
             Self::Null => reply.null(),
         }
+    }
+}
+
+/// Answers an element of a collection.
+#[inline]
+fn bulk(reply: &mut Reply<'_>, item: Item<'_>) {
+    match item {
+        Item::Bytes(bytes) => reply.bulk(bytes),
+        Item::Int(int) => reply.bulk_int(int),
     }
 }
 

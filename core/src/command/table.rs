@@ -1020,60 +1020,60 @@ commands! {
     }
 
     group Set {
-        SAdd "sadd" -3 session [WRITE DENYOOM FAST] [at(1).rw().insert()] []
+        SAdd "sadd" -3 set::sadd [WRITE DENYOOM FAST] [at(1).rw().insert()] []
             "key:key member ..."
             since "1.0.0" cost "O(N), N members" "Adds members to a set."
             history ["2.4.0" "Several members in one call."];
 
-        SRem "srem" -3 session [WRITE FAST] [at(1).rw().delete()] []
+        SRem "srem" -3 set::srem [WRITE FAST] [at(1).rw().delete()] []
             "key:key member ..."
             since "1.0.0" cost "O(N), N members" "Removes members of a set."
             history ["2.4.0" "Several members in one call."];
 
-        SCard "scard" 2 session [READONLY FAST] [at(1).ro()] []
+        SCard "scard" 2 set::scard [READONLY FAST] [at(1).ro()] []
             "key:key"
             since "1.0.0" cost "O(1)" "Counts the members of a set.";
 
-        SIsMember "sismember" 3 session [READONLY FAST] [at(1).ro()] []
+        SIsMember "sismember" 3 set::sismember [READONLY FAST] [at(1).ro()] []
             "key:key member"
             since "1.0.0" cost "O(1)" "Tells whether a set has a member.";
 
-        SMIsMember "smismember" -3 session [READONLY FAST] [at(1).ro().access()] []
+        SMIsMember "smismember" -3 set::smismember [READONLY FAST] [at(1).ro().access()] []
             "key:key member ..."
             since "6.2.0" cost "O(N), N members" "Tells which of the given members a set has.";
 
-        SMembers "smembers" 2 session [READONLY] [at(1).ro().access()] [ANY_ORDER]
+        SMembers "smembers" 2 set::smembers [READONLY] [at(1).ro().access()] [ANY_ORDER]
             "key:key"
             since "1.0.0" cost "O(N), N members" "Lists the members of a set.";
 
-        SMove "smove" 4 session [WRITE FAST] [at(1).rw().access().delete(), at(2).rw().insert()] []
+        SMove "smove" 4 set::smove [WRITE FAST] [at(1).rw().access().delete(), at(2).rw().insert()] []
             "source:key destination:key@1 member"
             since "1.0.0" cost "O(1)" "Moves a member from one set to another.";
 
-        SPop "spop" -2 session [WRITE FAST] [at(1).rw().access().delete()] [NONDETERMINISTIC]
+        SPop "spop" -2 set::spop [WRITE FAST] [at(1).rw().access().delete()] [NONDETERMINISTIC]
             "key:key [count:int +3.2.0]"
             since "1.0.0" cost "O(1), or O(N) with count N" "Takes members of a set at random."
             history ["3.2.0" "A count."];
 
-        SRandMember "srandmember" -2 session [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
+        SRandMember "srandmember" -2 set::srandmember [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
             "key:key [count:int +2.6.0]"
             since "1.0.0" cost "O(1), or O(N) with count N" "Picks members of a set at random."
             history ["2.6.0" "A count."];
 
-        SScan "sscan" -3 session [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
+        SScan "sscan" -3 set::sscan [READONLY] [at(1).ro().access()] [NONDETERMINISTIC]
             "key:key cursor:int [MATCH pattern:pattern] [COUNT count:int]"
             since "2.8.0" cost "O(1) a call, O(N) for a full pass, N members" "Steps through a set.";
 
-        SInter "sinter" -2 session [READONLY] [at(1).to_last().ro().access()] [ANY_ORDER]
+        SInter "sinter" -2 set::sinter [READONLY] [at(1).to_last().ro().access()] [ANY_ORDER]
             "key:key ..."
             since "1.0.0" cost "O(N*M) at worst, N members in the smallest set, M sets" "Intersects sets.";
 
-        SInterCard "sintercard" -3 session [READONLY] [counted(1).ro().access()] []
+        SInterCard "sintercard" -3 set::sintercard [READONLY] [counted(1).ro().access()] []
             "numkeys:int key:key ... [LIMIT limit:int]"
             since "7.0.0" cost "O(N*M) at worst, N members in the smallest set, M sets"
             "Counts the members of an intersection of sets.";
 
-        SInterStore "sinterstore" -3 session [WRITE DENYOOM] [
+        SInterStore "sinterstore" -3 set::sinterstore [WRITE DENYOOM] [
             at(1).ow().update(),
             at(2).to_last().ro().access()
         ] []
@@ -1081,22 +1081,22 @@ commands! {
             since "1.0.0" cost "O(N*M) at worst, N members in the smallest set, M sets"
             "Intersects sets and stores the result.";
 
-        SUnion "sunion" -2 session [READONLY] [at(1).to_last().ro().access()] [ANY_ORDER]
+        SUnion "sunion" -2 set::sunion [READONLY] [at(1).to_last().ro().access()] [ANY_ORDER]
             "key:key ..."
             since "1.0.0" cost "O(N), N members in all sets" "Unites sets.";
 
-        SUnionStore "sunionstore" -3 session [WRITE DENYOOM] [
+        SUnionStore "sunionstore" -3 set::sunionstore [WRITE DENYOOM] [
             at(1).ow().update(),
             at(2).to_last().ro().access()
         ] []
             "destination:key key:key@1 ..."
             since "1.0.0" cost "O(N), N members in all sets" "Unites sets and stores the result.";
 
-        SDiff "sdiff" -2 session [READONLY] [at(1).to_last().ro().access()] [ANY_ORDER]
+        SDiff "sdiff" -2 set::sdiff [READONLY] [at(1).to_last().ro().access()] [ANY_ORDER]
             "key:key ..."
             since "1.0.0" cost "O(N), N members in all sets" "Takes from the first set what is in the others.";
 
-        SDiffStore "sdiffstore" -3 session [WRITE DENYOOM] [
+        SDiffStore "sdiffstore" -3 set::sdiffstore [WRITE DENYOOM] [
             at(1).ow().update(),
             at(2).to_last().ro().access()
         ] []

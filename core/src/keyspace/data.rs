@@ -4,11 +4,12 @@
 //! removal reported); every change a handler makes is reported here once, with [`Data::changed`] or its parts; and a
 //! collection left empty is removed before the command ends.
 
-use super::effects::{Class, Effects, Garbage, Whole};
+use super::effects::{Class, Effects, Garbage, Record, Whole};
 use super::entry::Entry;
 use super::{Db, Keyspace, Settings, UnixMillis};
 use crate::command::CommandError;
 use crate::number::parse_i64;
+use crate::resp::Argv;
 use crate::rng::Rng;
 use crate::value::hash::Hash;
 use crate::value::list::List;
@@ -119,25 +120,38 @@ impl<'a> Data<'a> {
     /// The live entry at `key` for a read: counts a keyspace hit or miss and refreshes the access field.
     #[inline]
     pub fn read(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.read_and_rng(key).0
+    }
+
+    /// [`read`](Self::read), and the source of randomness to choose from what is there.
+    #[inline]
+    pub fn read_and_rng(&mut self, key: &[u8]) -> (Option<&Entry>, &mut Rng) {
         self.look_up(key, !self.access.no_touch)
+    }
+
+    /// The entry at `key` once more, after a lookup by the same command: counts and refreshes nothing, and lets several
+    /// entries be looked at side by side.
+    #[inline]
+    pub fn again(&self, key: &[u8]) -> Option<&Entry> {
+        self.keyspace.dbs[self.db].table.find(key)
     }
 
     /// The live entry at `key` for a question about the key: counts a hit or miss, leaves the access field alone
     /// (TTL, TYPE, EXISTS).
     #[inline]
     pub fn inspect(&mut self, key: &[u8]) -> Option<&Entry> {
-        self.look_up(key, false)
+        self.look_up(key, false).0
     }
 
     /// The live entry at `key` for a question about how it is kept: counts a hit or miss, without event, and leaves
     /// the access field alone (OBJECT).
     pub fn examine(&mut self, key: &[u8]) -> Option<&Entry> {
         let hash = self.drop_expired(key);
-        self.count_lookup(hash, key, false)
+        self.count_lookup(hash, key, false).0
     }
 
     #[inline(always)]
-    fn look_up(&mut self, key: &[u8], refresh: bool) -> Option<&Entry> {
+    fn look_up(&mut self, key: &[u8], refresh: bool) -> (Option<&Entry>, &mut Rng) {
         let hash = self.drop_expired(key);
         if self.settings.notify_keyspace_events & Class::KEY_MISS != 0
             && self.current().table.find_hashed(hash, key).is_none()
@@ -148,29 +162,37 @@ impl<'a> Data<'a> {
     }
 
     #[inline(always)]
-    fn count_lookup(&mut self, hash: u64, key: &[u8], refresh: bool) -> Option<&Entry> {
+    fn count_lookup(&mut self, hash: u64, key: &[u8], refresh: bool) -> (Option<&Entry>, &mut Rng) {
         let Keyspace { dbs, rng, stats, .. } = &mut *self.keyspace;
         let Some(entry) = dbs[self.db].table.find_hashed(hash, key) else {
             stats.misses += 1;
-            return None;
+            return (None, rng);
         };
         stats.hits += 1;
         if refresh {
             super::touch(entry, self.now, self.settings, rng);
         }
-        Some(entry)
+        (Some(entry), rng)
     }
 
     /// The live entry at `key` for a change: refreshes the access field, counts no hit or miss.
     #[inline]
     pub fn write(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        self.write_and_rng(key).0
+    }
+
+    /// [`write`](Self::write), and the source of randomness to choose from what is there.
+    #[inline]
+    pub fn write_and_rng(&mut self, key: &[u8]) -> (Option<&mut Entry>, &mut Rng) {
         let hash = self.drop_expired(key);
         let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
-        let entry = dbs[self.db].table.find_mut_hashed(hash, key)?;
+        let Some(entry) = dbs[self.db].table.find_mut_hashed(hash, key) else {
+            return (None, rng);
+        };
         if !self.access.no_touch {
             super::touch(entry, self.now, self.settings, rng);
         }
-        Some(entry)
+        (Some(entry), rng)
     }
 
     /// Whether `key` is there; counts and refreshes nothing.
@@ -229,6 +251,46 @@ impl<'a> Data<'a> {
         hash hash_mut hash_or_create Hash Hash Hash::new;
         set set_mut set_or_create Set Set Set::new;
         zset zset_mut zset_or_create Zset Zset Zset::new;
+    }
+
+    /// The hash at `key` for reading, and the source of randomness to choose from it.
+    pub fn hash_and_rng(&mut self, key: &[u8]) -> Result<Option<(&Hash, &mut Rng)>, CommandError> {
+        let (entry, rng) = self.read_and_rng(key);
+        match entry.map(Entry::object) {
+            None => Ok(None),
+            Some(Some(Object::Hash(hash))) => Ok(Some((hash, rng))),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    }
+
+    /// The set at `key` for reading, and the source of randomness to choose from it.
+    pub fn set_and_rng(&mut self, key: &[u8]) -> Result<Option<(&Set, &mut Rng)>, CommandError> {
+        let (entry, rng) = self.read_and_rng(key);
+        match entry.map(Entry::object) {
+            None => Ok(None),
+            Some(Some(Object::Set(set))) => Ok(Some((set, rng))),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    }
+
+    /// The set at `key` for changing it, and the source of randomness to choose from it.
+    pub fn set_mut_and_rng(&mut self, key: &[u8]) -> Result<Option<(&mut Set, &mut Rng)>, CommandError> {
+        let (entry, rng) = self.write_and_rng(key);
+        match entry.map(Entry::object_mut) {
+            None => Ok(None),
+            Some(Some(Object::Set(set))) => Ok(Some((set, rng))),
+            Some(_) => Err(CommandError::WrongType),
+        }
+    }
+
+    /// The sorted set at `key` for reading, and the source of randomness to choose from it.
+    pub fn zset_and_rng(&mut self, key: &[u8]) -> Result<Option<(&Zset, &mut Rng)>, CommandError> {
+        let (entry, rng) = self.read_and_rng(key);
+        match entry.map(Entry::object) {
+            None => Ok(None),
+            Some(Some(Object::Zset(zset))) => Ok(Some((zset, rng))),
+            Some(_) => Err(CommandError::WrongType),
+        }
     }
 
     // --- Changing ---------------------------------------------------------------------------------------------
@@ -444,6 +506,14 @@ impl<'a> Data<'a> {
     pub fn propagate(&mut self, parts: &[&[u8]]) {
         self.effects.replace_verbatim();
         self.effects.record(self.db, parts);
+    }
+
+    /// As [`propagate`](Self::propagate), for a command that is already put together.
+    pub fn propagate_argv(&mut self, argv: Argv) {
+        self.effects.replace_verbatim();
+        if self.effects.interest.journal {
+            self.effects.journal.push(Record { db: self.db as u32, argv });
+        }
     }
 
     /// Nothing is to be replayed for this command beyond what was or will be said with [`propagate`](Self::propagate).

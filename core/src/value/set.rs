@@ -389,14 +389,14 @@ impl Set {
         *self = kept;
     }
 
-    /// Turns a listpack of nothing but integers into an intset if one may hold them: for results of SINTERSTORE.
+    /// Turns a set of nothing but integers into an intset if one may hold them: for results of SINTERSTORE.
     pub fn pack_integers(&mut self, limits: &SetLimits) {
-        let Repr::Listpack(pack) = &self.repr else { return };
-        if pack.len() > limits.max_intset_entries.min(MAX_INTSET) {
+        let is_intset = matches!(self.repr, Repr::Intset(_));
+        if is_intset || self.len() > limits.max_intset_entries.min(MAX_INTSET) {
             return;
         }
         let mut ints = Intset::new();
-        for item in pack {
+        for item in self.iter() {
             match item.as_int() {
                 Some(int) => ints.insert(int),
                 None => return,

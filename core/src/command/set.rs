@@ -1,0 +1,466 @@
+//! Set commands.
+//!
+//! How sets are combined (which set is walked over, which encoding the result begins with, which of the two ways to
+//! subtract is taken) shows in the order of the elements and in OBJECT ENCODING of the stored result, so it follows
+//! Redis 8.0.
+
+use super::{Call, CommandError, Outcome, ScanOptions, ScanTarget, bulk, parse_cursor, parse_signed_count};
+use crate::keyspace::entry::Entry;
+use crate::keyspace::{Class, Data};
+use crate::number::parse_i64;
+use crate::resp::{Aggregate, Args, Argv, Reply};
+use crate::value::listpack::Item;
+use crate::value::set::{Set, SetEncoding, SetLimits};
+use crate::value::{Object, Value};
+use std::ops::ControlFlow;
+
+const NO_KEYS: CommandError = CommandError::Text("ERR numkeys should be greater than 0");
+const TOO_MANY_KEYS: CommandError =
+    CommandError::Text("ERR Number of keys can't be greater than number of args");
+const LIMIT_NEGATIVE: CommandError = CommandError::Text("ERR LIMIT can't be negative");
+
+/// SPOP is replayed as SREM of so many members at a time.
+const REPLAY_BATCH: usize = 1024;
+
+/// A batch that has grown to so many bytes is complete too.
+const REPLAY_BATCH_BYTES: usize = 64 << 20;
+
+// --- Adding and removing ------------------------------------------------------------------------------------------
+
+pub fn sadd(c: &mut Call<'_>) -> Outcome {
+    let key = c.arg(1);
+    let limits = c.data.settings.set;
+    let members = c.args.from(2);
+    let set = c.data.set_or_create(key)?;
+    set.expect(members.at(0), members.len(), &limits);
+    let added = members.iter().filter(|member| set.insert(member, &limits)).count();
+    if added > 0 {
+        c.data.changed(key, Class::SET, "sadd");
+        c.data.dirty(added as u64 - 1);
+    }
+    c.reply.int(added as i64);
+    Ok(())
+}
+
+pub fn srem(c: &mut Call<'_>) -> Outcome {
+    let key = c.arg(1);
+    let mut removed = 0;
+    let mut emptied = false;
+    if let Some(set) = c.data.set_mut(key)? {
+        for member in c.args.from(2).iter() {
+            removed += usize::from(set.remove(member));
+            emptied = set.is_empty();
+            if emptied {
+                break;
+            }
+        }
+    }
+    if removed > 0 {
+        c.data.changed(key, Class::SET, "srem");
+        c.data.dirty(removed as u64 - 1);
+        if emptied {
+            c.data.remove_emptied(key);
+        }
+    }
+    c.reply.int(removed as i64);
+    Ok(())
+}
+
+pub fn smove(c: &mut Call<'_>) -> Outcome {
+    let (source, target, member) = (c.arg(1), c.arg(2), c.arg(3));
+    let found = c.data.set_mut(source).map(|set| set.map(|set| set.contains(member)));
+    let target_is_there = c.data.set_mut(target).map(|set| set.is_some());
+    // Without a source nothing is asked of the target.
+    let Some(found) = found? else {
+        c.reply.int(0);
+        return Ok(());
+    };
+    let target_is_there = target_is_there?;
+    c.reply.int(i64::from(found));
+    if !found || source == target {
+        return Ok(());
+    }
+    let mut emptied = false;
+    if let Some(set) = c.data.set_mut(source)? {
+        set.remove(member);
+        emptied = set.is_empty();
+    }
+    c.data.changed(source, Class::SET, "srem");
+    if emptied {
+        c.data.remove_emptied(source);
+    }
+    let limits = c.data.settings.set;
+    let set = c.data.set_or_create(target)?;
+    if !target_is_there {
+        set.expect(member, 1, &limits);
+    }
+    if set.insert(member, &limits) {
+        c.data.changed(target, Class::SET, "sadd");
+    }
+    Ok(())
+}
+
+pub fn spop(c: &mut Call<'_>) -> Outcome {
+    match c.args.len() {
+        2 => pop_one(c),
+        3 => pop_many(c),
+        _ => Err(CommandError::Syntax),
+    }
+}
+
+fn pop_one(c: &mut Call<'_>) -> Outcome {
+    let key = c.arg(1);
+    let mut emptied = false;
+    let popped = c.data.set_mut_and_rng(key)?.and_then(|(set, rng)| {
+        let popped = set.pop(rng);
+        emptied = set.is_empty();
+        popped
+    });
+    c.reply.bulk_or_null(popped.as_deref());
+    if let Some(member) = popped {
+        c.data.changed(key, Class::SET, "spop");
+        if emptied {
+            c.data.remove_emptied(key);
+        }
+        c.data.propagate(&[b"SREM", key, &member]);
+    }
+    Ok(())
+}
+
+fn pop_many(c: &mut Call<'_>) -> Outcome {
+    let key = c.arg(1);
+    let count = parse_i64(c.arg(2)).and_then(|count| usize::try_from(count).ok());
+    let count = count.ok_or(CommandError::MustBePositive)?;
+    let limits = c.data.settings.set;
+    let journal = c.data.effects.interest.journal;
+    let Call { data, reply, .. } = c;
+    let Some((set, rng)) = data.set_mut_and_rng(key)?.filter(|_| count > 0) else {
+        reply.set(0);
+        return Ok(());
+    };
+    let len = set.len();
+    if count >= len {
+        // Answered as SMEMBERS would, which counts as a lookup of its own.
+        members(reply, data.set(key)?);
+        data.changed(key, Class::SET, "spop");
+        data.dirty(len as u64 - 1);
+        data.remove_emptied(key);
+        let del: &[u8] = if data.settings.lazyfree_lazy_server_del { b"UNLINK" } else { b"DEL" };
+        data.propagate(&[del, key]);
+        return Ok(());
+    }
+    reply.set(count);
+    let mut removals: Vec<Argv> = Vec::new();
+    set.pop_many(count, rng, &limits, |item| {
+        bulk(reply, item);
+        if journal {
+            let full = |last: &Argv| last.len() >= 2 + REPLAY_BATCH || last.memory() >= REPLAY_BATCH_BYTES;
+            if removals.last().is_none_or(full) {
+                removals.push(Argv::of([b"SREM", key]));
+            }
+            if let Some(last) = removals.last_mut() {
+                last.push(item.as_bytes(&mut itoa::Buffer::new()));
+            }
+        }
+    });
+    data.changed(key, Class::SET, "spop");
+    data.dirty(count as u64 - 1);
+    data.propagate_nothing();
+    for removal in removals {
+        data.propagate_argv(removal);
+    }
+    Ok(())
+}
+
+// --- Reading ------------------------------------------------------------------------------------------------------
+
+pub fn scard(c: &mut Call<'_>) -> Outcome {
+    let len = c.data.set(c.args.at(1))?.map_or(0, Set::len);
+    c.reply.int(len as i64);
+    Ok(())
+}
+
+pub fn sismember(c: &mut Call<'_>) -> Outcome {
+    let member = c.arg(2);
+    let found = c.data.set(c.args.at(1))?.is_some_and(|set| set.contains(member));
+    c.reply.int(i64::from(found));
+    Ok(())
+}
+
+pub fn smismember(c: &mut Call<'_>) -> Outcome {
+    let (key, asked) = (c.arg(1), c.args.from(2));
+    let Call { data, reply, .. } = c;
+    let set = data.set(key)?;
+    reply.array(asked.len());
+    for member in asked.iter() {
+        reply.int(i64::from(set.is_some_and(|set| set.contains(member))));
+    }
+    Ok(())
+}
+
+pub fn smembers(c: &mut Call<'_>) -> Outcome {
+    let key = c.arg(1);
+    let Call { data, reply, .. } = c;
+    members(reply, data.set(key)?);
+    Ok(())
+}
+
+/// Answers all members.
+fn members(reply: &mut Reply<'_>, set: Option<&Set>) {
+    reply.set(set.map_or(0, Set::len));
+    if let Some(set) = set {
+        set.iter().for_each(|item| bulk(reply, item));
+    }
+}
+
+pub fn sscan(c: &mut Call<'_>) -> Outcome {
+    let cursor = parse_cursor(c.arg(2))?;
+    let key = c.arg(1);
+    let Call { data, reply, args, .. } = c;
+    let Some(set) = data.set(key)? else {
+        // The options are looked at only if there is something to scan.
+        reply.array(2);
+        reply.bulk(b"0");
+        reply.array(0);
+        return Ok(());
+    };
+    let options = ScanOptions::parse(args.from(3), ScanTarget::Members)?;
+    let (mut count, mut encoded) = (0, Vec::new());
+    let mut found = Reply::new(&mut encoded, reply.protocol());
+    let mut digits = itoa::Buffer::new();
+    let next = set.scan(cursor, options.count, |item| {
+        if options.admits(item.as_bytes(&mut digits)) {
+            bulk(&mut found, item);
+            count += 1;
+        }
+    });
+    reply.array(2);
+    reply.bulk(itoa::Buffer::new().format(next).as_bytes());
+    reply.array(count);
+    reply.raw(&encoded);
+    Ok(())
+}
+
+pub fn srandmember(c: &mut Call<'_>) -> Outcome {
+    let key = c.arg(1);
+    if c.args.len() > 3 {
+        return Err(CommandError::Syntax);
+    }
+    if c.args.len() == 2 {
+        let Call { data, reply, .. } = c;
+        match data.set_and_rng(key)?.and_then(|(set, rng)| set.random(rng)) {
+            Some(item) => bulk(reply, item),
+            None => reply.null(),
+        }
+        return Ok(());
+    }
+    let count = parse_signed_count(c.arg(2))?;
+    let Call { data, reply, .. } = c;
+    let Some((set, rng)) = data.set_and_rng(key)?.filter(|_| count != 0) else {
+        reply.array(0);
+        return Ok(());
+    };
+    if count < 0 {
+        // The same member may come several times.
+        let count = count.unsigned_abs() as usize;
+        reply.array(count);
+        for _ in 0..count {
+            if let Some(item) = set.random(rng) {
+                bulk(reply, item);
+            }
+        }
+    } else {
+        let count = (count as usize).min(set.len());
+        reply.array(count);
+        set.sample(count, rng, |item| bulk(reply, item));
+    }
+    Ok(())
+}
+
+// --- Intersections ------------------------------------------------------------------------------------------------
+
+pub fn sinter(c: &mut Call<'_>) -> Outcome {
+    let keys = c.args.from(1);
+    let Call { data, reply, .. } = c;
+    let Some(sets) = smallest_first(sources(data, keys)?) else {
+        reply.set(0);
+        return Ok(());
+    };
+    let mark = reply.deferred_array();
+    let mut found = 0;
+    intersect(&sets, |item| {
+        bulk(reply, item);
+        found += 1;
+        ControlFlow::Continue(())
+    });
+    reply.set_deferred(mark, found, Aggregate::Set);
+    Ok(())
+}
+
+pub fn sintercard(c: &mut Call<'_>) -> Outcome {
+    let count = parse_i64(c.arg(1)).filter(|&count| count > 0).ok_or(NO_KEYS)?;
+    let rest = c.args.from(2);
+    let count = usize::try_from(count).ok().filter(|&count| count <= rest.len()).ok_or(TOO_MANY_KEYS)?;
+    let options = rest.from(count);
+    let mut limit = 0;
+    for at in (0..options.len()).step_by(2) {
+        match options.get(at + 1) {
+            Some(value) if options.at(at).eq_ignore_ascii_case(b"LIMIT") => {
+                limit = parse_i64(value).filter(|&limit| limit >= 0).ok_or(LIMIT_NEGATIVE)?;
+            }
+            _ => return Err(CommandError::Syntax),
+        }
+    }
+    let mut found = 0;
+    if let Some(sets) = smallest_first(sources(&mut c.data, rest.until(count))?) {
+        intersect(&sets, |_| {
+            found += 1;
+            if found == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+    }
+    c.reply.int(found);
+    Ok(())
+}
+
+pub fn sinterstore(c: &mut Call<'_>) -> Outcome {
+    let limits = c.data.settings.set;
+    let seed = c.data.keyspace.seed();
+    let mut result = Set::new(seed);
+    if let Some(sets) = smallest_first(sources(&mut c.data, c.args.from(2))?) {
+        // Members come in ascending order from an intset; to anything else, appending is cheapest.
+        let encoding = match sets.first().map(|set| set.encoding()) {
+            Some(SetEncoding::Intset) => SetEncoding::Intset,
+            _ => SetEncoding::Listpack,
+        };
+        result = Set::with_encoding(encoding, seed);
+        intersect(&sets, |item| {
+            result.insert_item(item, &limits);
+            ControlFlow::Continue(())
+        });
+        result.pack_integers(&limits);
+    }
+    store(c, result, "sinterstore")
+}
+
+/// The sets at `keys`, looked up in this order.
+fn sources<'d>(data: &'d mut Data<'_>, keys: Args<'_>) -> Result<Vec<Option<&'d Set>>, CommandError> {
+    for key in keys.iter() {
+        data.set(key)?;
+    }
+    let set_at = |key| match data.again(key).and_then(Entry::object) {
+        Some(Object::Set(set)) => Some(set),
+        _ => None,
+    };
+    Ok(keys.iter().map(set_at).collect())
+}
+
+/// The sets in the order in which to intersect them; `None` if one is missing and there is nothing to intersect.
+fn smallest_first(sets: Vec<Option<&Set>>) -> Option<Vec<&Set>> {
+    let mut sets: Vec<&Set> = sets.into_iter().collect::<Option<_>>()?;
+    sets.sort_by_key(|set| set.len());
+    Some(sets)
+}
+
+/// Shows what all sets have, in the order of the first, until told to stop.
+fn intersect(sets: &[&Set], mut visit: impl FnMut(Item<'_>) -> ControlFlow<()>) {
+    let [first, others @ ..] = sets else { return };
+    let _ = first.iter().try_for_each(|item| {
+        if others.iter().all(|set| std::ptr::eq(*set, *first) || set.contains_item(item)) {
+            visit(item)
+        } else {
+            ControlFlow::Continue(())
+        }
+    });
+}
+
+/// Puts the result at argument 1, which an empty result deletes, and answers its size.
+fn store(c: &mut Call<'_>, result: Set, event: &'static str) -> Outcome {
+    let target = c.arg(1);
+    c.reply.int(result.len() as i64);
+    if !result.is_empty() {
+        c.data.put(target, Value::from(Object::Set(result)), None);
+        c.data.changed(target, Class::SET, event);
+    } else if c.data.remove(target) {
+        c.data.changed(target, Class::GENERIC, "del");
+    }
+    Ok(())
+}
+
+// --- Unions and differences ---------------------------------------------------------------------------------------
+
+/// Adds to an empty set what the sets have together.
+type Combine = fn(&[Option<&Set>], &mut Set, &SetLimits);
+
+pub fn sunion(c: &mut Call<'_>) -> Outcome {
+    combine(c, unite)
+}
+
+pub fn sdiff(c: &mut Call<'_>) -> Outcome {
+    combine(c, subtract)
+}
+
+pub fn sunionstore(c: &mut Call<'_>) -> Outcome {
+    combine_and_store(c, unite, "sunionstore")
+}
+
+pub fn sdiffstore(c: &mut Call<'_>) -> Outcome {
+    combine_and_store(c, subtract, "sdiffstore")
+}
+
+fn combine(c: &mut Call<'_>, combine: Combine) -> Outcome {
+    let (limits, seed) = (c.data.settings.set, c.data.keyspace.seed());
+    let sets = sources(&mut c.data, c.args.from(1))?;
+    // Integers are answered in order if there is nothing else; what is not kept need not be packed.
+    let ints = sets.iter().flatten().all(|set| set.encoding() == SetEncoding::Intset);
+    let encoding = if ints { SetEncoding::Intset } else { SetEncoding::Hashtable };
+    let mut result = Set::with_encoding(encoding, seed);
+    combine(&sets, &mut result, &limits);
+    members(&mut c.reply, Some(&result));
+    Ok(())
+}
+
+fn combine_and_store(c: &mut Call<'_>, combine: Combine, event: &'static str) -> Outcome {
+    let (limits, seed) = (c.data.settings.set, c.data.keyspace.seed());
+    let mut result = Set::with_encoding(SetEncoding::Intset, seed);
+    combine(&sources(&mut c.data, c.args.from(2))?, &mut result, &limits);
+    store(c, result, event)
+}
+
+fn unite(sets: &[Option<&Set>], result: &mut Set, limits: &SetLimits) {
+    for set in sets.iter().flatten() {
+        set.iter().for_each(|item| {
+            result.insert_item(item, limits);
+        });
+    }
+}
+
+fn subtract(sets: &[Option<&Set>], result: &mut Set, limits: &SetLimits) {
+    let Some((Some(first), others)) = sets.split_first() else { return };
+    let mut others: Vec<&Set> = others.iter().copied().flatten().collect();
+    if others.iter().any(|set| std::ptr::eq(*set, *first)) {
+        return;
+    }
+    // Either ask all others about each member of the first, or copy the first and walk over all others. Asking does
+    // less if there is something in common, so it gets an advantage.
+    let ask_cost = first.len().saturating_mul(others.len() + 1) / 2;
+    let walk_cost = others.iter().fold(first.len(), |sum, set| sum.saturating_add(set.len()));
+    if ask_cost <= walk_cost {
+        // The largest is the most likely to have the member.
+        others.sort_by_key(|set| std::cmp::Reverse(set.len()));
+        first.iter().filter(|item| !others.iter().any(|set| set.contains_item(*item))).for_each(|item| {
+            result.insert_item(item, limits);
+        });
+        return;
+    }
+    first.iter().for_each(|item| {
+        result.insert_item(item, limits);
+    });
+    for set in others {
+        if result.is_empty() {
+            return;
+        }
+        set.iter().for_each(|item| {
+            result.remove(item.as_bytes(&mut itoa::Buffer::new()));
+        });
+    }
+}
