@@ -77,6 +77,7 @@ pub fn run(config: Config) -> ExitCode {
         log!(Level::Notice, "Ready to accept connections unix");
     }
     let mut shard = Shard::new(config, environment, random_u64(), epoll::now(started));
+    shard.env.system.startup_memory = memory::used();
     reactor::run(&mut shard, &mut reactor);
     log!(Level::Notice, "User requested shutdown...");
     if !unixsocket.as_os_str().is_empty() {
@@ -114,7 +115,7 @@ fn system() -> System {
     System {
         os: format!("{} {} {}", kernel("ostype"), kernel("osrelease"), std::env::consts::ARCH),
         total_memory: kilobytes * 1024,
-        startup_memory: memory::used(),
+        startup_memory: 0,
     }
 }
 

@@ -477,6 +477,8 @@ impl Shard {
                 }
                 break;
             }
+            // Also what was passed over behind the last command.
+            done = at;
             if let Some(error) = failure {
                 self.protocol_error(id, &error.reply());
                 done = bytes.len();

@@ -1,0 +1,728 @@
+//! The shard without sockets: a reactor in memory with a clock that stands still until it is told to go on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kevy_server::config::Config;
+use kevy_server::shard::conn::{ConnId, Peer};
+use kevy_server::shard::{Environment, Now, Request, SendBuf, Shard};
+
+/// When the world begins, unix milliseconds.
+const BEGINNING: u64 = 1_700_000_000_000;
+
+struct World {
+    shard: Shard,
+    now: Now,
+    received: BTreeMap<ConnId, Vec<u8>>,
+    closed: BTreeSet<ConnId>,
+    /// Connections whose reader takes nothing, and what the kernel would hold for them.
+    stalled: BTreeMap<ConnId, Vec<SendBuf>>,
+    requests: Vec<Request>,
+}
+
+impl World {
+    fn new() -> Self {
+        Self::with(&[])
+    }
+
+    fn with(settings: &[(&str, &str)]) -> Self {
+        let mut config = Config::default();
+        let pairs: Vec<(&[u8], &[u8])> =
+            settings.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        config.set(&pairs, true).expect("settings of the test");
+        let now = Now { unix: BEGINNING, mono: 5_000_000 };
+        let shard = Shard::new(config, Environment::isolated(), 42, now);
+        Self {
+            shard,
+            now,
+            received: BTreeMap::new(),
+            closed: BTreeSet::new(),
+            stalled: BTreeMap::new(),
+            requests: Vec::new(),
+        }
+    }
+
+    fn connect(&mut self) -> ConnId {
+        self.connect_from("127.0.0.1", true)
+    }
+
+    fn connect_from(&mut self, ip: &str, local: bool) -> ConnId {
+        let port = 40_000 + self.received.len();
+        let peer =
+            Peer { addr: format!("{ip}:{port}"), laddr: "127.0.0.1:6379".into(), fd: 9, unix: false, local };
+        let conn = self.shard.handle_accept(self.now, peer);
+        self.closed.remove(&conn);
+        self.received.insert(conn, Vec::new());
+        self.drain();
+        conn
+    }
+
+    /// Bytes arrive in one piece.
+    fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+        self.shard.handle_recv(self.now, conn, bytes);
+        self.turn();
+    }
+
+    /// Turns of the loop until nothing is left to be done now.
+    fn turn(&mut self) {
+        loop {
+            self.shard.handle_turn(self.now);
+            self.shard.handle_timeout(self.now);
+            self.drain();
+            if self.shard.poll_timeout() > self.now.mono {
+                return;
+            }
+        }
+    }
+
+    /// Does everything the shard wants done.
+    fn drain(&mut self) {
+        loop {
+            let mut idle = true;
+            while let Some((conn, buf)) = self.shard.poll_send() {
+                idle = false;
+                match self.stalled.get_mut(&conn) {
+                    Some(held) => held.push(buf),
+                    None => {
+                        self.received.get_mut(&conn).expect("connected").extend_from_slice(&buf.bytes);
+                        self.shard.handle_sent(self.now, conn, buf, Ok(()));
+                    }
+                }
+            }
+            while let Some(conn) = self.shard.poll_close() {
+                idle = false;
+                self.closed.insert(conn);
+                self.stalled.remove(&conn);
+                self.shard.handle_closed(self.now, conn);
+            }
+            while self.shard.poll_garbage().is_some() {}
+            self.requests.extend(self.shard.poll_request());
+            if idle {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass; the shard is woken when it asked to be.
+    fn advance(&mut self, millis: u64) {
+        let end = self.now.mono + millis * 1000;
+        while self.now.mono < end {
+            let next = self.shard.poll_timeout().clamp((self.now.mono + 1000).min(end), end);
+            // Both clocks count from the same moment, to the millisecond.
+            self.now.mono = next;
+            self.now.unix = BEGINNING + (next - 5_000_000) / 1000;
+            self.turn();
+        }
+    }
+
+    /// What arrived since the last time, line ends written as spaces.
+    fn output(&mut self, conn: ConnId) -> String {
+        let bytes = std::mem::take(self.received.get_mut(&conn).expect("connected"));
+        String::from_utf8_lossy(&bytes).replace("\r\n", " ").trim_end().to_string()
+    }
+
+    /// Sends a command of words without spaces and gives what comes back at once.
+    fn call(&mut self, conn: ConnId, command: &str) -> String {
+        self.send(conn, &multibulk(command));
+        self.output(conn)
+    }
+
+    #[track_caller]
+    fn check(&mut self, conn: ConnId, command: &str, expected: &str) {
+        assert_eq!(self.call(conn, command), expected, "{command}");
+    }
+
+    fn is_closed(&self, conn: ConnId) -> bool {
+        self.closed.contains(&conn)
+    }
+
+    /// The reader of a connection stops reading.
+    fn stall(&mut self, conn: ConnId) {
+        self.stalled.insert(conn, Vec::new());
+    }
+}
+
+fn multibulk(command: &str) -> Vec<u8> {
+    let words: Vec<&str> = command.split(' ').collect();
+    let mut bytes = format!("*{}\r\n", words.len()).into_bytes();
+    for word in words {
+        bytes.extend_from_slice(format!("${}\r\n{word}\r\n", word.len()).as_bytes());
+    }
+    bytes
+}
+
+fn pipeline(commands: &[&str]) -> Vec<u8> {
+    commands.iter().flat_map(|command| multibulk(command)).collect()
+}
+
+// --- The protocol ---------------------------------------------------------------------------------------------
+
+/// Everything a decoder can meet, ended by something it must refuse.
+fn conversation() -> Vec<u8> {
+    let mut bytes =
+        pipeline(&["PING", "RPUSH list a b c", "LRANGE list 0 -1", "NOSUCH x", "GET", "HSET h f v"]);
+    bytes.extend_from_slice(b"\r\nPING \"in line\"\r\n*0\r\n*-1\r\nECHO 'x y'\n");
+    bytes.extend_from_slice(&pipeline(&[
+        "MULTI",
+        "HGET h f",
+        "LLEN list",
+        "EXEC",
+        "SUBSCRIBE c",
+        "LLEN list",
+        "RESET",
+    ]));
+    bytes.extend_from_slice(&multibulk(&format!("ECHO {}", "long".repeat(5000))));
+    bytes.extend_from_slice(b"*1\r\n?oops\r\nPING\r\n");
+    bytes
+}
+
+#[test]
+fn replies_do_not_depend_on_how_requests_are_cut() {
+    let bytes = conversation();
+    let whole = {
+        let mut world = World::new();
+        let conn = world.connect();
+        world.send(conn, &bytes);
+        assert!(world.is_closed(conn), "a protocol error closes the connection");
+        world.output(conn)
+    };
+    assert!(whole.starts_with("+PONG :3 *3 $1 a $1 b $1 c -ERR unknown command 'NOSUCH'"), "{whole}");
+    assert!(whole.ends_with("-ERR Protocol error: expected '$', got '?'"), "{whole}");
+    // In two at every byte of the part that varies, and of the end.
+    let cuts = (1..600).chain(bytes.len() - 200..bytes.len()).chain((600..bytes.len()).step_by(997));
+    for cut in cuts {
+        let mut world = World::new();
+        let conn = world.connect();
+        world.send(conn, &bytes[..cut]);
+        world.send(conn, &bytes[cut..]);
+        assert_eq!(world.output(conn), whole, "cut at {cut}");
+    }
+    for size in [1, 2, 3, 7, 64] {
+        let mut world = World::new();
+        let conn = world.connect();
+        for piece in bytes.chunks(size) {
+            world.send(conn, piece);
+        }
+        assert_eq!(world.output(conn), whole, "pieces of {size}");
+    }
+}
+
+#[test]
+fn a_pipeline_is_answered_in_order_and_ends_at_quit() {
+    let mut world = World::new();
+    let conn = world.connect();
+    let commands: Vec<String> = (0..1000).map(|n| format!("ECHO {n}")).collect();
+    let mut words: Vec<&str> = commands.iter().map(String::as_str).collect();
+    words.push("QUIT");
+    words.push("RPUSH list never");
+    world.send(conn, &pipeline(&words));
+    let mut expected: Vec<String> = (0..1000).map(|n: u32| format!("${} {n}", n.to_string().len())).collect();
+    expected.push("+OK".into());
+    assert_eq!(world.output(conn), expected.join(" "));
+    assert!(world.is_closed(conn));
+    let other = world.connect();
+    world.check(other, "EXISTS list", ":0");
+}
+
+#[test]
+fn requests_have_limits() {
+    let mut world = World::with(&[("client-query-buffer-limit", "1mb"), ("requirepass", "secret")]);
+    let stranger = world.connect();
+    world.send(stranger, b"*11\r\n");
+    assert_eq!(world.output(stranger), "-ERR Protocol error: unauthenticated multibulk length");
+    assert!(world.is_closed(stranger));
+    let stranger = world.connect();
+    world.send(stranger, b"*1\r\n$16385\r\n");
+    assert_eq!(world.output(stranger), "-ERR Protocol error: unauthenticated bulk length");
+    assert!(world.is_closed(stranger));
+
+    let conn = world.connect();
+    world.check(conn, "AUTH secret", "+OK");
+    world.send(conn, b"*2\r\n$4\r\nECHO\r\n$3000000\r\n");
+    world.send(conn, &vec![b'x'; 1_000_000]);
+    assert!(!world.is_closed(conn));
+    world.send(conn, &vec![b'x'; 1_000_000]);
+    assert!(world.is_closed(conn), "over client-query-buffer-limit");
+    assert_eq!(world.shard.stats.query_buffer_limit_disconnections, 1);
+}
+
+// --- Who is let in --------------------------------------------------------------------------------------------
+
+#[test]
+fn without_the_password_only_authentication_works() {
+    let mut world = World::with(&[("requirepass", "secret")]);
+    let conn = world.connect();
+    let refused = "-NOAUTH Authentication required.";
+    world.check(conn, "PING", refused);
+    world.check(conn, "MULTI", refused);
+    world.check(conn, "NOSUCH", "-ERR unknown command 'NOSUCH', with args beginning with:");
+    world.check(conn, "ECHO", "-ERR wrong number of arguments for 'echo' command");
+    world.check(conn, "AUTH wrong", "-WRONGPASS invalid username-password pair or user is disabled.");
+    world.check(conn, "AUTH other secret", "-WRONGPASS invalid username-password pair or user is disabled.");
+    world.check(conn, "AUTH default secret", "+OK");
+    world.check(conn, "PING", "+PONG");
+    world.check(conn, "RESET", "+RESET");
+    world.check(conn, "PING", refused);
+    let other = world.connect();
+    let hello = world.call(other, "HELLO 3 AUTH default secret SETNAME joe");
+    assert!(hello.starts_with("%7 $6 server $5 redis"), "{hello}");
+    world.check(other, "CLIENT GETNAME", "$3 joe");
+    world.check(other, "CONFIG SET requirepass other", "+OK");
+    world.check(other, "PING", "+PONG");
+    let late = world.connect();
+    world.check(late, "PING", refused);
+    // The empty password as an argument of length 0.
+    world.send(other, b"CONFIG SET requirepass \"\"\r\n");
+    assert_eq!(world.output(other), "+OK");
+    world.check(late, "PING", "+PONG");
+}
+
+#[test]
+fn strangers_are_refused_in_protected_mode_and_clients_beyond_the_limit_always() {
+    let mut world = World::with(&[("maxclients", "2")]);
+    let far = world.connect_from("10.0.0.1", false);
+    assert!(world.output(far).starts_with("-DENIED Redis is running in protected mode"));
+    assert!(world.is_closed(far));
+    let first = world.connect();
+    let second = world.connect();
+    let third = world.connect();
+    assert_eq!(world.output(third), "-ERR max number of clients reached");
+    assert!(world.is_closed(third));
+    assert_eq!(world.shard.stats.rejected_connections, 2);
+    world.check(first, "CONFIG SET maxclients 3 protected-mode no", "+OK");
+    let far = world.connect_from("10.0.0.1", false);
+    world.check(far, "PING", "+PONG");
+    world.check(second, "QUIT", "+OK");
+    let third = world.connect();
+    world.check(third, "PING", "+PONG");
+}
+
+#[test]
+fn idle_clients_are_closed_after_the_timeout_unless_they_wait_for_something() {
+    let mut world = World::with(&[("timeout", "10")]);
+    let [idle, blocked, subscriber, monitor] = [(); 4].map(|()| world.connect());
+    world.check(blocked, "BLPOP list 0", "");
+    world.check(subscriber, "SUBSCRIBE c", "*3 $9 subscribe $1 c :1");
+    world.check(monitor, "MONITOR", "+OK");
+    world.check(idle, "PING", "+PONG");
+    world.advance(9_000);
+    assert!(!world.is_closed(idle));
+    world.advance(3_000);
+    assert!(world.is_closed(idle));
+    assert!([blocked, subscriber, monitor].iter().all(|conn| !world.is_closed(*conn)));
+}
+
+// --- Transactions ---------------------------------------------------------------------------------------------
+
+#[test]
+fn watch_sees_changes_of_others_and_expiry() {
+    let mut world = World::new();
+    let (one, two) = (world.connect(), world.connect());
+    world.check(one, "RPUSH k a", ":1");
+    world.check(one, "PEXPIRE k 100", ":1");
+    for (what, millis, expected) in [("nothing happened", 50, "*1 +PONG"), ("the key expired", 60, "*-1")] {
+        world.check(one, "WATCH k", "+OK");
+        world.advance(millis);
+        world.check(one, "MULTI", "+OK");
+        world.check(one, "PING", "+QUEUED");
+        assert_eq!(world.call(one, "EXEC"), expected, "{what}");
+    }
+    // A key that is missing when it is watched, and one that expires before.
+    world.check(one, "WATCH k", "+OK");
+    world.check(two, "RPUSH k b", ":1");
+    world.check(one, "MULTI", "+OK");
+    world.check(one, "EXEC", "*-1");
+    world.check(one, "MULTI", "+OK");
+    world.check(one, "EXEC", "*0");
+    // A change that is no change.
+    world.check(one, "WATCH k other", "+OK");
+    world.check(two, "DEL other", ":0");
+    world.check(two, "LLEN k", ":1");
+    world.check(one, "MULTI", "+OK");
+    world.check(one, "EXEC", "*0");
+    // Everybody's changes count, also one's own.
+    world.check(one, "WATCH k", "+OK");
+    world.check(one, "RPUSH k c", ":2");
+    world.check(one, "MULTI", "+OK");
+    world.check(one, "EXEC", "*-1");
+    // In RESP3 nothing is a null.
+    world.call(one, "HELLO 3");
+    world.check(one, "WATCH k", "+OK");
+    world.check(two, "FLUSHALL", "+OK");
+    world.check(one, "MULTI", "+OK");
+    world.check(one, "EXEC", "_");
+}
+
+#[test]
+fn a_command_refused_while_queueing_discards_the_transaction() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.check(conn, "MULTI", "+OK");
+    world.check(conn, "RPUSH k a", "+QUEUED");
+    world.check(conn, "NOSUCH", "-ERR unknown command 'NOSUCH', with args beginning with:");
+    world.check(conn, "EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    world.check(conn, "EXISTS k", ":0");
+    // An error while it runs is an element, and what comes after it runs.
+    world.check(conn, "MULTI", "+OK");
+    world.check(conn, "RPUSH k a", "+QUEUED");
+    world.check(conn, "HGET k f", "+QUEUED");
+    world.check(conn, "BLPOP nothing 0", "+QUEUED");
+    world.check(conn, "LLEN k", "+QUEUED");
+    world.check(
+        conn,
+        "EXEC",
+        "*4 :1 -WRONGTYPE Operation against a key holding the wrong kind of value *-1 :1",
+    );
+    world.check(conn, "MULTI", "+OK");
+    world.check(conn, "MULTI", "-ERR MULTI calls can not be nested");
+    world.check(conn, "SHUTDOWN NOSAVE", "-ERR Command not allowed inside a transaction");
+    world.check(conn, "DISCARD", "+OK");
+    assert!(world.requests.is_empty());
+}
+
+// --- Messages -------------------------------------------------------------------------------------------------
+
+#[test]
+fn messages_are_arrays_in_resp2_and_pushes_in_resp3() {
+    let mut world = World::new();
+    let (two, three, publisher) = (world.connect(), world.connect(), world.connect());
+    world.call(three, "HELLO 3");
+    world.check(two, "SUBSCRIBE news", "*3 $9 subscribe $4 news :1");
+    world.check(three, "PSUBSCRIBE n*", ">3 $10 psubscribe $2 n* :1");
+    world.check(publisher, "PUBLISH news hello", ":2");
+    assert_eq!(world.output(two), "*3 $7 message $4 news $5 hello");
+    assert_eq!(world.output(three), ">4 $8 pmessage $2 n* $4 news $5 hello");
+    world.check(
+        two,
+        "LLEN x",
+        "-ERR Can't execute 'llen': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context",
+    );
+    world.check(three, "LLEN x", ":0");
+    world.check(two, "PING", "*2 $4 pong $0");
+    world.check(three, "PING", "+PONG");
+    // To oneself: the reply comes first.
+    world.check(three, "PUBLISH news own", ":2 >4 $8 pmessage $2 n* $4 news $3 own");
+    world.check(two, "UNSUBSCRIBE", "*3 $7 message $4 news $3 own *3 $11 unsubscribe $4 news :0");
+    world.check(two, "LLEN x", ":0");
+    world.send(three, b"");
+    world.shard.handle_closed(world.now, three);
+    world.check(publisher, "PUBSUB NUMPAT", ":0");
+}
+
+#[test]
+fn expiry_publishes_its_event_when_nobody_looks() {
+    let mut world = World::with(&[("notify-keyspace-events", "Ex")]);
+    let (writer, listener) = (world.connect(), world.connect());
+    world.check(listener, "PSUBSCRIBE *", "*3 $10 psubscribe $1 * :1");
+    world.check(writer, "RPUSH k a", ":1");
+    world.check(writer, "PEXPIRE k 50", ":1");
+    world.advance(40);
+    assert_eq!(world.output(listener), "");
+    world.advance(300);
+    assert_eq!(world.output(listener), "*4 $8 pmessage $1 * $22 __keyevent@0__:expired $1 k");
+}
+
+#[test]
+fn replies_can_be_switched_off_but_messages_come() {
+    let mut world = World::new();
+    let (conn, other) = (world.connect(), world.connect());
+    world.check(conn, "CLIENT REPLY SKIP", "");
+    world.check(conn, "PING", "");
+    world.check(conn, "PING", "+PONG");
+    world.check(conn, "CLIENT REPLY OFF", "");
+    world.check(conn, "NOSUCH", "");
+    world.check(conn, "CLIENT REPLY SKIP", "");
+    world.check(conn, "RPUSH k a", "");
+    world.check(other, "LLEN k", ":1");
+    world.check(conn, "SUBSCRIBE c", "*3 $9 subscribe $1 c :1");
+    world.check(other, "PUBLISH c x", ":1");
+    assert_eq!(world.output(conn), "*3 $7 message $1 c $1 x");
+    world.check(conn, "UNSUBSCRIBE c", "*3 $11 unsubscribe $1 c :0");
+    world.check(conn, "CLIENT REPLY ON", "+OK");
+    world.check(conn, "PING", "+PONG");
+}
+
+#[test]
+fn monitors_see_what_ran_without_secrets() {
+    let mut world = World::new();
+    let (monitor, conn) = (world.connect(), world.connect());
+    world.check(monitor, "MONITOR", "+OK");
+    world.send(
+        conn,
+        &pipeline(&[
+            "MULTI",
+            "RPUSH k a",
+            "EXEC",
+            "AUTH default pw",
+            "CONFIG GET port",
+            "NOSUCH",
+            "BLPOP list 1",
+        ]),
+    );
+    world.call(conn, "IGNORED-UNTIL-SERVED");
+    let addr = "127.0.0.1:40001";
+    let lines: Vec<String> = [
+        "\"MULTI\"",
+        "\"RPUSH\" \"k\" \"a\"",
+        "\"EXEC\"",
+        "\"AUTH\" \"(redacted)\" \"(redacted)\"",
+        "\"BLPOP\" \"list\" \"1\"",
+    ]
+    .iter()
+    .map(|command| format!("+1700000000.000000 [0 {addr}] {command}"))
+    .collect();
+    assert_eq!(world.output(monitor), lines.join(" "));
+    world.check(monitor, "LLEN k", "-ERR Replica can't interact with the keyspace");
+    world.check(monitor, "RESET", "+RESET");
+    world.check(monitor, "LLEN k", ":1");
+    let other = world.connect();
+    world.check(other, "PING", "+PONG");
+    assert_eq!(world.output(monitor), "");
+}
+
+// --- Waiting --------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_blocked_client_is_served_or_times_out() {
+    let mut world = World::new();
+    let (waiting, pusher) = (world.connect(), world.connect());
+    world.check(waiting, "BLPOP a b 0.5", "");
+    world.advance(499);
+    assert_eq!(world.output(waiting), "");
+    world.advance(2);
+    assert_eq!(world.output(waiting), "*-1");
+    world.check(waiting, "BLPOP a b 0", "");
+    world.advance(3_600_000);
+    assert_eq!(world.output(waiting), "");
+    world.check(pusher, "RPUSH b x y", ":2");
+    assert_eq!(world.output(waiting), "*2 $1 b $1 x");
+    world.check(pusher, "LLEN b", ":1");
+}
+
+#[test]
+fn whoever_waited_longest_is_served_first_and_a_vanished_client_swallows_nothing() {
+    let mut world = World::new();
+    let [first, second, third, pusher] = [(); 4].map(|()| world.connect());
+    for conn in [first, second, third] {
+        world.check(conn, "BLPOP q 0", "");
+    }
+    world.shard.handle_closed(world.now, second);
+    world.check(pusher, "RPUSH q 1 2", ":2");
+    assert_eq!(world.output(first), "*2 $1 q $1 1");
+    assert_eq!(world.output(third), "*2 $1 q $1 2");
+    world.check(pusher, "EXISTS q", ":0");
+}
+
+#[test]
+fn commands_behind_a_blocking_one_wait_for_it() {
+    let mut world = World::new();
+    let (conn, other) = (world.connect(), world.connect());
+    world.send(conn, &pipeline(&["PING", "BLPOP q 0", "ECHO after", "BLPOP q 0.1", "ECHO last"]));
+    assert_eq!(world.output(conn), "+PONG");
+    world.check(other, "RPUSH q x", ":1");
+    assert_eq!(world.output(conn), "*2 $1 q $1 x $5 after");
+    world.advance(200);
+    assert_eq!(world.output(conn), "*-1 $4 last");
+}
+
+#[test]
+fn blocked_clients_can_be_unblocked() {
+    let mut world = World::new();
+    let (conn, other) = (world.connect(), world.connect());
+    let id = world.call(conn, "CLIENT ID").trim_start_matches(':').to_string();
+    world.check(other, &format!("CLIENT UNBLOCK {id}"), ":0");
+    world.check(conn, "BLPOP q 0", "");
+    world.check(other, &format!("CLIENT UNBLOCK {id}"), ":1");
+    assert_eq!(world.output(conn), "*-1");
+    world.check(conn, "BLPOP q 0", "");
+    world.check(other, &format!("CLIENT UNBLOCK {id} ERROR"), ":1");
+    assert_eq!(world.output(conn), "-UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    world.check(other, "CLIENT UNBLOCK 999", ":0");
+    world.check(other, "RPUSH q x", ":1");
+    assert_eq!(world.output(conn), "");
+}
+
+#[test]
+fn a_pause_holds_writes_or_everything_until_it_ends() {
+    let mut world = World::new();
+    let (admin, conn) = (world.connect(), world.connect());
+    world.check(admin, "CLIENT PAUSE 1000 WRITE", "+OK");
+    world.send(conn, &pipeline(&["LLEN q", "RPUSH q a", "LLEN q", "MULTI", "RPUSH q b", "EXEC"]));
+    assert_eq!(world.output(conn), ":0");
+    world.check(admin, "LLEN q", ":0");
+    world.advance(999);
+    assert_eq!(world.output(conn), "");
+    world.advance(1);
+    assert_eq!(world.output(conn), ":1 :1 +OK +QUEUED *1 :2");
+    // Expiry is a write.
+    world.check(conn, "PEXPIRE q 100", ":1");
+    world.check(admin, "CLIENT PAUSE 1000 WRITE", "+OK");
+    world.check(conn, "PUBLISH a b", "");
+    world.check(admin, "CLIENT UNPAUSE", "+OK");
+    assert_eq!(world.output(conn), ":0");
+    world.check(admin, "CLIENT PAUSE 500 ALL", "+OK");
+    world.check(admin, "CLIENT UNPAUSE", "");
+    world.check(conn, "PING", "");
+    world.advance(500);
+    assert_eq!(world.output(conn), "+PONG");
+    assert_eq!(world.output(admin), "+OK");
+    world.check(admin, "CLIENT PAUSE 100 SOME", "-ERR CLIENT PAUSE mode must be WRITE or ALL");
+}
+
+// --- Closing --------------------------------------------------------------------------------------------------
+
+#[test]
+fn killing_others_is_silent_and_killing_oneself_is_answered() {
+    let mut world = World::new();
+    let (killer, victim, subscriber) = (world.connect(), world.connect(), world.connect());
+    world.check(subscriber, "SUBSCRIBE c", "*3 $9 subscribe $1 c :1");
+    world.check(killer, "CLIENT KILL TYPE pubsub", ":1");
+    assert!(world.is_closed(subscriber));
+    world.check(killer, "PUBLISH c x", ":0");
+    world.check(killer, "CLIENT KILL MAXAGE 5", ":0");
+    world.advance(6_000);
+    world.check(killer, "CLIENT KILL MAXAGE 5", ":1");
+    assert!(world.is_closed(victim));
+    assert_eq!(world.output(victim), "");
+    world.check(killer, "CLIENT KILL 127.0.0.1:1", "-ERR No such client");
+    world.send(killer, &pipeline(&["CLIENT KILL 127.0.0.1:40000", "RPUSH k never"]));
+    assert_eq!(world.output(killer), "+OK");
+    assert!(world.is_closed(killer));
+    let other = world.connect();
+    world.check(other, "EXISTS k", ":0");
+}
+
+#[test]
+fn a_slow_reader_is_closed_over_the_hard_limit_at_once_and_over_the_soft_limit_after_a_while() {
+    let mut world = World::with(&[("client-output-buffer-limit", "normal 1mb 0 0 pubsub 1mb 100kb 5")]);
+    let (slow, subscriber, publisher) = (world.connect(), world.connect(), world.connect());
+    let value = "v".repeat(50_000);
+    world.check(publisher, &format!("RPUSH list {value}"), ":1");
+    world.stall(slow);
+    for _ in 0..20 {
+        world.send(slow, &multibulk("LRANGE list 0 -1"));
+    }
+    assert!(!world.is_closed(slow));
+    for _ in 0..2 {
+        world.send(slow, &multibulk("LRANGE list 0 -1"));
+    }
+    assert!(world.is_closed(slow));
+
+    world.check(subscriber, "SUBSCRIBE c", "*3 $9 subscribe $1 c :1");
+    world.stall(subscriber);
+    for _ in 0..3 {
+        world.call(publisher, &format!("PUBLISH c {value}"));
+    }
+    world.advance(4_000);
+    assert!(!world.is_closed(subscriber));
+    world.advance(4_000);
+    assert!(world.is_closed(subscriber));
+    assert_eq!(world.shard.stats.output_buffer_limit_disconnections, 2);
+    world.check(publisher, "PUBLISH c x", ":0");
+}
+
+#[test]
+fn shutdown_is_asked_of_the_process_and_not_answered() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.check(conn, "SHUTDOWN ABORT", "-ERR No shutdown in progress.");
+    world.check(conn, "SHUTDOWN SAVE NOSAVE", "-ERR syntax error");
+    assert!(world.requests.is_empty());
+    world.send(conn, &pipeline(&["SHUTDOWN NOSAVE", "PING"]));
+    assert_eq!(world.output(conn), "");
+    assert_eq!(world.requests, [Request::Shutdown]);
+}
+
+// --- The server about itself ----------------------------------------------------------------------------------
+
+#[test]
+fn a_refused_change_of_the_configuration_changes_nothing() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.check(
+        conn,
+        "CONFIG SET hz 50 maxmemory many",
+        "-ERR CONFIG SET failed (possibly related to argument 'maxmemory') - argument must be a memory value",
+    );
+    world.check(conn, "CONFIG GET hz", "*2 $2 hz $2 10");
+    world.shard.env.apply_config = |_, _, changed| Err((changed[0], "not today".into()));
+    world.check(
+        conn,
+        "CONFIG SET hz 50",
+        "-ERR CONFIG SET failed (possibly related to argument 'hz') - not today",
+    );
+    world.check(conn, "CONFIG GET hz", "*2 $2 hz $2 10");
+    world.check(conn, "CONFIG REWRITE", "-ERR The server is running without a config file");
+}
+
+#[test]
+fn the_slow_log_keeps_what_took_long() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.check(conn, "CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 2", "+OK");
+    world.check(conn, "PING", "+PONG");
+    world.check(conn, "AUTH x", "-ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?");
+    world.check(
+        conn,
+        "SLOWLOG GET",
+        "*2 *6 :2 :1700000000 :0 *2 $4 AUTH $10 (redacted) $15 127.0.0.1:40000 $0  *6 :1 :1700000000 :0 *1 $4 PING \
+         $15 127.0.0.1:40000 $0",
+    );
+    world.check(conn, "CONFIG SET slowlog-log-slower-than -1", "+OK");
+    world.check(conn, "SLOWLOG RESET", "+OK");
+    world.check(conn, "SLOWLOG LEN", ":0");
+}
+
+#[test]
+fn client_list_shows_every_field_in_order() {
+    let mut world = World::new();
+    let (conn, blocked) = (world.connect(), world.connect());
+    world.check(conn, "CLIENT SETNAME joe", "+OK");
+    world.check(conn, "CLIENT SETINFO LIB-NAME lib", "+OK");
+    world.check(blocked, "SELECT 3", "+OK");
+    world.check(blocked, "BLPOP q 0", "");
+    world.advance(2_000);
+    let list = world.call(conn, "CLIENT LIST");
+    let lines: Vec<Vec<(&str, &str)>> = list
+        .split('\n')
+        .map(|line| line.split(' ').filter_map(|field| field.split_once('=')).collect())
+        .filter(|fields: &Vec<_>| !fields.is_empty())
+        .collect();
+    let names: Vec<&str> = lines[0].iter().map(|(name, _)| *name).collect();
+    assert_eq!(
+        names.join(" "),
+        "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem multi-mem rbs rbp \
+         obl oll omem tot-mem events cmd user redir resp lib-name lib-ver io-thread"
+    );
+    let field =
+        |line: usize, name: &str| lines[line].iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
+    let shown = |line: usize| {
+        ["name", "age", "idle", "flags", "db", "cmd", "lib-name"].map(|n| field(line, n).unwrap())
+    };
+    assert_eq!(shown(0), ["joe", "2", "0", "N", "0", "client|list", "lib"]);
+    assert_eq!(shown(1), ["", "2", "2", "b", "3", "blpop", ""]);
+}
+
+#[test]
+fn info_has_the_sections_that_are_asked_for_in_a_fixed_order() {
+    let mut world = World::new();
+    let conn = world.connect();
+    let mut titles = |command: &str| {
+        let text = world.call(conn, command);
+        let titles: Vec<&str> =
+            text.split("# ").skip(1).map(|part| part.split(' ').next().unwrap()).collect();
+        titles.join(" ")
+    };
+    let default = "Server Clients Memory Persistence Threads Stats Replication CPU Modules Errorstats Cluster Keyspace \
+                   Keysizes";
+    assert_eq!(titles("INFO"), default);
+    assert_eq!(titles("info DEFAULT"), default);
+    let all = "Server Clients Memory Persistence Threads Stats Replication CPU Modules Commandstats Errorstats \
+               Latencystats Cluster Keyspace Keysizes Kevy";
+    assert_eq!(titles("INFO all"), all);
+    assert_eq!(titles("INFO everything"), all);
+    assert_eq!(titles("INFO keyspace nosuch CPU"), "CPU Keyspace");
+    assert_eq!(titles("INFO default commandstats").split(' ').count(), 14);
+    assert_eq!(titles("INFO nosuch"), "");
+    world.call(conn, "HELLO 3");
+    world.check(conn, "INFO cluster", "=34 txt:# Cluster cluster_enabled:0");
+}
