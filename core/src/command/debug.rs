@@ -275,3 +275,53 @@ fn protocol(c: &mut Call<'_>) -> Outcome {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::dataset_digest;
+    use crate::command::testing::Db;
+
+    fn hex(db: &Db) -> String {
+        dataset_digest(db.keyspace.dbs.iter().map(|db| &db.table), db.now)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    /// Digests recorded from Redis 8.0.6.
+    #[test]
+    fn digests_are_those_of_redis() {
+        let mut db = Db::new();
+        assert_eq!(hex(&db), "0".repeat(40));
+        db.ok("HSET h f v 2 1");
+        db.ok("PEXPIREAT h 1900000000000");
+        db.ok("RPUSH l a 1 -5");
+        db.ok("SADD s b 1");
+        db.ok("SADD si 3 1");
+        db.ok("ZADD z 1.5 m 2 n -0 zero 1e300 big 123456789012345678 int inf i 0.1 t 1e21 e 1e17 s 3e-7 sm");
+        assert_eq!(hex(&db), "cf8d8fe851246f3cf7b8c6f9608992c47243c273");
+        db.ok("MOVE l 3");
+        assert_eq!(hex(&db), "47989b94754114ed00c7d9d2d747746c8b740a6e");
+    }
+
+    #[test]
+    fn the_digest_does_not_see_the_encoding_or_dead_keys() {
+        let mut small = Db::new();
+        let mut large = Db::new();
+        large.settings.hash.max_listpack_entries = 1;
+        large.settings.set.max_listpack_entries = 0;
+        large.settings.set.max_intset_entries = 0;
+        large.settings.zset.max_listpack_entries = 0;
+        for line in ["HSET h a 1 b 2 c 3", "SADD s x y z", "SADD i 1 2 3", "ZADD z 1 a 2 b"] {
+            small.ok(line);
+            large.ok(line);
+        }
+        assert_ne!(small.run("OBJECT ENCODING s"), large.run("OBJECT ENCODING s"));
+        large.ok("HSET dead f v");
+        large.ok("PEXPIRE dead 1");
+        large.advance(2);
+        assert_eq!(hex(&small), hex(&large));
+        large.ok("HSET h a 2");
+        assert_ne!(hex(&small), hex(&large));
+    }
+}

@@ -98,3 +98,65 @@ fn automaton(rng: &mut Rng) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Db;
+    use crate::keyspace::{Garbage, Whole};
+
+    #[test]
+    fn flushed_databases_are_garbage() {
+        let mut db = Db::new();
+        db.ok("RPUSH a 1");
+        db.ok("COPY a b DB 2");
+        db.ok("COPY a c DB 2");
+        db.forget();
+        assert_eq!(db.run("FLUSHDB nonsense"), "(error) ERR syntax error");
+        assert_eq!(db.run("FLUSHDB SYNC"), "OK");
+        assert_eq!(db.effects.whole, [Whole::Flushed(0)]);
+        assert_eq!(db.journal(), ["FLUSHDB"]);
+        assert_eq!(db.run("FLUSHALL async"), "OK");
+        assert_eq!(db.effects.whole, [Whole::Flushed(0), Whole::Flushed(2)]);
+        assert_eq!(db.journal(), ["FLUSHALL"]);
+        assert_eq!(db.dirty(), 3 + 3);
+        assert!(matches!(&db.effects.garbage[1], Garbage::Db(2, emptied) if emptied.len() == 2));
+        db.forget();
+        assert_eq!(db.run("FLUSHALL"), "OK");
+        assert_eq!(db.journal(), ["FLUSHALL"], "replayed although nothing was there");
+        assert!(db.effects.whole.is_empty());
+    }
+
+    #[test]
+    fn swapped_databases() {
+        let mut db = Db::new();
+        db.ok("RPUSH a 1");
+        db.forget();
+        db.check(
+            "
+            > SWAPDB 0 5
+            OK
+            > DBSIZE
+            (integer) 0
+            > SWAPDB 3 3
+            OK
+            > SWAPDB x 0
+            (error) ERR invalid first DB index
+            > SWAPDB 0 99999999999
+            (error) ERR invalid second DB index
+            > SWAPDB 0 -1
+            (error) ERR DB index is out of range
+            ",
+        );
+        assert_eq!(db.effects.whole, [Whole::Swapped(0, 5)]);
+        assert_eq!(db.journal(), ["SWAPDB 0 5", "SWAPDB 3 3"]);
+        db.db = 5;
+        assert_eq!(db.run("EXISTS a"), "(integer) 1");
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_command() {
+        let mut db = Db::new();
+        db.advance(123);
+        assert_eq!(db.run("TIME"), "1) \"1700000000\"\n2) \"123000\"");
+    }
+}

@@ -386,3 +386,101 @@ fn store(
     }
     c.reply.int(values.len() as i64);
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::{Db, argv};
+    use crate::resp::Frame;
+
+    /// The elements answered, joined by spaces; `nil` for null.
+    fn row(db: &mut Db, line: &str) -> String {
+        let Some(frame) = db.argv(&argv(line)) else { panic!("SORT never waits") };
+        let Frame::Array(elements) = frame else { return frame.to_string() };
+        let text = |frame: &Frame| match frame.as_bytes() {
+            Some(bytes) => bytes.escape_ascii().to_string(),
+            None => String::from("nil"),
+        };
+        elements.iter().map(text).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn numbers_and_texts() {
+        let mut db = Db::new();
+        db.ok("RPUSH l 3 10 1e1 2 -1 ''");
+        assert_eq!(row(&mut db, "SORT l"), "-1  2 3 10 1e1");
+        assert_eq!(row(&mut db, "SORT l DESC"), "1e1 10 3 2  -1");
+        assert_eq!(row(&mut db, "SORT l ALPHA LIMIT 1 3"), "-1 10 1e1");
+        assert_eq!(row(&mut db, "SORT l LIMIT -5 2"), "-1 ");
+        assert_eq!(row(&mut db, "SORT l LIMIT 4 100"), "10 1e1");
+        assert_eq!(row(&mut db, "SORT l LIMIT 6 1"), "");
+        assert_eq!(row(&mut db, "SORT none"), "");
+        db.ok("RPUSH l x");
+        assert_eq!(row(&mut db, "SORT l"), "(error) ERR One or more scores can't be converted into double");
+    }
+
+    #[test]
+    fn native_order_is_cut_before_it_is_read() {
+        let mut db = Db::new();
+        db.ok("RPUSH l c a b");
+        db.ok("ZADD z 1 c 2 a 3 b");
+        for key in ["l", "z"] {
+            assert_eq!(row(&mut db, &format!("SORT {key} BY nosort")), "c a b");
+            assert_eq!(row(&mut db, &format!("SORT {key} BY nosort DESC LIMIT 0 2")), "b a");
+            assert_eq!(row(&mut db, &format!("SORT {key} BY nosort LIMIT 1 -1")), "a b");
+        }
+        assert_eq!(db.run("OBJECT ENCODING z"), "\"skiplist\"");
+    }
+
+    #[test]
+    fn weights_and_columns_are_looked_up() {
+        let mut db = Db::new();
+        db.ok("RPUSH l 1 2 3");
+        db.ok("HSET w_1 f 30 g one");
+        db.ok("HSET w_2 f 20 g two");
+        assert_eq!(row(&mut db, "SORT l BY w_*->f"), "3 2 1");
+        assert_eq!(row(&mut db, "SORT l BY w_*->f GET # GET w_*->g"), "3 nil 2 two 1 one");
+        assert_eq!(row(&mut db, "SORT l BY w_*->f ALPHA DESC"), "1 2 3");
+        assert_eq!(row(&mut db, "SORT l GET w_* GET constant LIMIT 0 1"), "nil nil");
+        db.forget();
+        assert_eq!(row(&mut db, "SORT l BY w_*->f GET w_*->g STORE l"), "(integer) 3");
+        assert_eq!(row(&mut db, "SORT l BY nosort"), " two one");
+        assert_eq!(db.events(), ["keymiss w_3", "keymiss w_3", "sortstore l"]);
+        assert_eq!(db.journal(), ["SORT l BY w_*->f GET w_*->g STORE l"]);
+    }
+
+    #[test]
+    fn an_empty_result_removes_the_target() {
+        let mut db = Db::new();
+        db.ok("RPUSH target 1");
+        db.forget();
+        assert_eq!(row(&mut db, "SORT none STORE target"), "(integer) 0");
+        assert_eq!(db.events(), ["keymiss none", "del target"]);
+        assert_eq!(row(&mut db, "SORT none STORE target"), "(integer) 0");
+        assert_eq!(db.journal(), ["SORT none STORE target"]);
+        assert_eq!(row(&mut db, "SORT_RO none STORE target"), "(error) ERR syntax error");
+    }
+
+    #[test]
+    fn a_stored_set_has_one_order_only() {
+        let mut db = Db::new();
+        db.ok("SADD s c a b x y z");
+        assert_eq!(row(&mut db, "SORT s BY nosort STORE l"), "(integer) 6");
+        assert_eq!(row(&mut db, "SORT l BY nosort"), "a b c x y z");
+        assert_eq!(row(&mut db, "SORT s BY none_* ALPHA DESC"), "z y x c b a");
+    }
+
+    #[test]
+    fn options_are_read_before_the_type_is_looked_at() {
+        let mut db = Db::new();
+        db.ok("HSET h f v");
+        assert_eq!(row(&mut db, "SORT h LIMIT 0"), "(error) ERR syntax error");
+        assert_eq!(
+            row(&mut db, "SORT h LIMIT x 1 FOO"),
+            "(error) ERR value is not an integer or out of range"
+        );
+        assert_eq!(
+            row(&mut db, "SORT h"),
+            "(error) WRONGTYPE Operation against a key holding the wrong kind of value"
+        );
+    }
+}

@@ -154,3 +154,138 @@ pub fn persist(c: &mut Call<'_>) -> Outcome {
     c.reply.int(i64::from(had_deadline));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Db;
+
+    fn with_key() -> Db {
+        let mut db = Db::new();
+        db.ok("RPUSH k v");
+        db.forget();
+        db
+    }
+
+    #[test]
+    fn replayed_in_absolute_milliseconds() {
+        let mut db = with_key();
+        for line in
+            ["EXPIRE k 10", "PEXPIRE k 10000", "EXPIREAT k 1700000010", "PEXPIREAT k 1700000010000 LT"]
+        {
+            db.ok(line);
+        }
+        assert_eq!(db.journal(), ["PEXPIREAT k 1700000010000"; 3]);
+        assert_eq!(db.events(), ["expire k"; 3]);
+        db.check(
+            "
+            > TTL k
+            (integer) 10
+            > PTTL k
+            (integer) 10000
+            > EXPIRETIME k
+            (integer) 1700000010
+            > PERSIST k
+            (integer) 1
+            > PERSIST k
+            (integer) 0
+            > TTL k
+            (integer) -1
+            > TTL none
+            (integer) -2
+            ",
+        );
+        assert_eq!(db.events(), ["persist k", "keymiss none"]);
+    }
+
+    #[test]
+    fn an_instant_that_has_come_deletes() {
+        for line in ["EXPIRE k 0", "EXPIRE k -1", "PEXPIREAT k 1700000000000", "PEXPIREAT k -1 LT"] {
+            let mut db = with_key();
+            assert_eq!(db.run(line), "(integer) 1");
+            assert_eq!(db.events(), ["del k"]);
+            assert_eq!(db.journal(), ["DEL k"]);
+            assert_eq!(db.run("EXISTS k"), "(integer) 0");
+        }
+    }
+
+    #[test]
+    fn never_early_and_reported_once() {
+        let mut db = with_key();
+        db.ok("PEXPIRE k 5");
+        db.forget();
+        db.advance(5);
+        assert_eq!(db.run("PTTL k"), "(integer) 0");
+        db.advance(1);
+        assert_eq!(db.run("PTTL k"), "(integer) -2");
+        assert_eq!(db.events(), ["expired k", "keymiss k"]);
+        assert_eq!(db.journal(), ["DEL k"]);
+        assert_eq!(db.modified(), ["k"]);
+        db.settings.lazyfree_lazy_expire = true;
+        db.ok("RPUSH k v");
+        db.ok("PEXPIRE k 1");
+        db.advance(2);
+        db.forget();
+        db.ok("TYPE k");
+        assert_eq!(db.journal(), ["UNLINK k"]);
+    }
+
+    #[test]
+    fn conditions_take_no_deadline_for_the_latest() {
+        let mut db = with_key();
+        db.check(
+            "
+            > EXPIRE k 100 XX
+            (integer) 0
+            > EXPIRE k 100 GT
+            (integer) 0
+            > EXPIRE k 100 NX
+            (integer) 1
+            > EXPIRE k 200 NX
+            (integer) 0
+            > EXPIRE k 100 GT
+            (integer) 0
+            > EXPIRE k 101 XX GT
+            (integer) 1
+            > EXPIRE k 101 LT
+            (integer) 0
+            > EXPIRE k 50 lt xx
+            (integer) 1
+            > TTL k
+            (integer) 50
+            > PERSIST k
+            (integer) 1
+            > EXPIRE k 50 LT
+            (integer) 1
+            > EXPIRE k 50 NX XX
+            (error) ERR NX and XX, GT or LT options at the same time are not compatible
+            > EXPIRE k 50 GT LT
+            (error) ERR GT and LT options at the same time are not compatible
+            > EXPIRE k x FOO
+            (error) ERR Unsupported option FOO
+            ",
+        );
+    }
+
+    #[test]
+    fn instants_that_do_not_fit_are_refused() {
+        let mut db = with_key();
+        db.check(
+            "
+            > EXPIRE k 9223372036854775
+            (error) ERR invalid expire time in 'expire' command
+            > EXPIRE k -9223372036854776
+            (error) ERR invalid expire time in 'expire' command
+            > PEXPIRE k 9223372036854775807
+            (error) ERR invalid expire time in 'pexpire' command
+            > EXPIREAT k 9223372036854776
+            (error) ERR invalid expire time in 'expireat' command
+            > PEXPIREAT k 9223372036854775807
+            (integer) 1
+            > PEXPIRETIME k
+            (integer) 9223372036854775807
+            > EXPIRETIME k
+            (integer) 9223372036854776
+            ",
+        );
+    }
+}

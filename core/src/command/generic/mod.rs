@@ -155,3 +155,127 @@ fn database(data: &Data<'_>, word: &[u8]) -> Result<usize, CommandError> {
         .filter(|&index| index < data.keyspace.dbs.len())
         .ok_or(CommandError::DbIndexOutOfRange)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Db;
+
+    #[test]
+    fn rename_keeps_value_and_deadline_and_reports_both_keys() {
+        let mut db = Db::new();
+        db.ok("RPUSH a 1 2");
+        db.ok("PEXPIREAT a 1900000000000");
+        db.ok("HSET b f v");
+        db.forget();
+        db.check(
+            "
+            > RENAME a b
+            OK
+            > TYPE b
+            list
+            > PEXPIRETIME b
+            (integer) 1900000000000
+            > EXISTS a
+            (integer) 0
+            ",
+        );
+        assert_eq!(db.events(), ["new b", "rename_from a", "rename_to b", "keymiss a"]);
+        assert_eq!(db.modified(), ["a", "b"]);
+        assert_eq!(db.offered(), ["b"]);
+        assert_eq!(db.journal(), ["RENAME a b"]);
+        db.check(
+            "
+            > RENAME a a
+            (error) ERR no such key
+            > RENAME b b
+            OK
+            > RENAMENX b b
+            (integer) 0
+            ",
+        );
+        assert_eq!(db.journal(), [""; 0]);
+    }
+
+    #[test]
+    fn renamenx_spares_a_key_that_is_there() {
+        let mut db = Db::new();
+        db.ok("RPUSH a 1");
+        db.ok("RPUSH b 2");
+        assert_eq!(db.run("RENAMENX a b"), "(integer) 0");
+        db.ok("PEXPIREAT b 1700000000500");
+        db.advance(501);
+        db.forget();
+        // An expired key is no longer there.
+        assert_eq!(db.run("RENAMENX a b"), "(integer) 1");
+        assert_eq!(db.events(), ["expired b", "new b", "rename_from a", "rename_to b"]);
+        assert_eq!(db.journal(), ["DEL b", "RENAMENX a b"]);
+        assert_eq!(db.run("TTL b"), "(integer) -1");
+    }
+
+    #[test]
+    fn copy_is_a_value_of_its_own() {
+        let mut db = Db::new();
+        db.ok("RPUSH a 1 2");
+        db.ok("PEXPIREAT a 1900000000000");
+        db.forget();
+        db.check(
+            "
+            > COPY a b DB 3
+            (integer) 1
+            > COPY a a DB 0
+            (error) ERR source and destination objects are the same
+            > COPY a b DB 16
+            (error) ERR DB index is out of range
+            > COPY a b DB
+            (error) ERR syntax error
+            > COPY none b REPLACE
+            (integer) 0
+            > RPUSH a 3
+            (integer) 3
+            ",
+        );
+        assert_eq!(db.events(), ["new b@3", "copy_to b@3", "keymiss none", "rpush a"]);
+        db.db = 3;
+        assert_eq!(db.run("LLEN b"), "(integer) 2");
+        assert_eq!(db.run("PEXPIRETIME b"), "(integer) 1900000000000");
+        db.ok("HSET c f v");
+        db.ok("PEXPIREAT c 1900000000000");
+        assert_eq!(db.run("COPY c b"), "(integer) 0");
+        assert_eq!(db.run("COPY b c REPLACE DB 3"), "(integer) 1");
+        assert_eq!(db.run("COPY b d DB 0"), "(integer) 1");
+        assert_eq!(db.run("TYPE c"), "list");
+    }
+
+    #[test]
+    fn move_takes_the_deadline_along() {
+        let mut db = Db::new();
+        db.ok("RPUSH a 1");
+        db.ok("PEXPIREAT a 1700000001000");
+        db.forget();
+        assert_eq!(db.run("MOVE a 2"), "(integer) 1");
+        assert_eq!(db.events(), ["new a@2", "move_from a", "move_to a@2"]);
+        assert_eq!(db.modified(), ["a", "a@2"]);
+        assert_eq!(db.journal(), ["MOVE a 2"]);
+        assert_eq!(db.run("MOVE a 2"), "(integer) 0");
+        assert_eq!(db.run("MOVE a 0"), "(error) ERR source and destination objects are the same");
+        db.ok("RPUSH a other");
+        assert_eq!(db.run("MOVE a 2"), "(integer) 0");
+        db.advance(1001);
+        assert_eq!(db.run("MOVE a 2"), "(integer) 1");
+        db.db = 2;
+        assert_eq!(db.run("TTL a"), "(integer) -1");
+    }
+
+    #[test]
+    fn deleting_reports_what_was_there() {
+        let mut db = Db::new();
+        db.ok("RPUSH a 1");
+        db.ok("RPUSH b 1");
+        db.forget();
+        assert_eq!(db.run("DEL a none b a"), "(integer) 2");
+        assert_eq!(db.events(), ["del a", "del b"]);
+        assert_eq!(db.dirty(), 4);
+        assert_eq!(db.run("UNLINK a"), "(integer) 0");
+        assert_eq!(db.journal(), ["DEL a none b a"]);
+    }
+}

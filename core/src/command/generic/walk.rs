@@ -66,3 +66,73 @@ pub fn randomkey(c: &mut Call<'_>) -> Outcome {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::{Db, argv};
+    use crate::resp::Frame;
+
+    fn scan_all(db: &mut Db, options: &str) -> Vec<String> {
+        let (mut cursor, mut found) = (String::from("0"), Vec::new());
+        loop {
+            let Some(Frame::Array(reply)) = db.argv(&argv(&format!("SCAN {cursor} {options}"))) else {
+                panic!("SCAN answers an array");
+            };
+            let text = |frame: &Frame| String::from_utf8(frame.as_bytes().unwrap().to_vec()).unwrap();
+            found.extend(reply[1].elements().unwrap().iter().map(text));
+            cursor = text(&reply[0]);
+            if cursor == "0" {
+                found.sort();
+                return found;
+            }
+        }
+    }
+
+    #[test]
+    fn scan_filters_and_removes_expired_keys() {
+        let mut db = Db::new();
+        for number in 0..100 {
+            db.ok(&format!("RPUSH l:{number} v"));
+            db.ok(&format!("HSET h:{number} f v"));
+        }
+        assert_eq!(scan_all(&mut db, "").len(), 200);
+        assert_eq!(scan_all(&mut db, "COUNT 1 TYPE LIST").len(), 100);
+        assert_eq!(scan_all(&mut db, "MATCH l:1?").len(), 10);
+        assert_eq!(scan_all(&mut db, "TYPE nosuch").len(), 0);
+        db.ok("PEXPIRE l:1 10");
+        db.ok("PEXPIRE l:2 10");
+        db.advance(11);
+        db.forget();
+        assert_eq!(scan_all(&mut db, "MATCH l:1*").len(), 10);
+        let mut events = db.events();
+        events.sort();
+        assert_eq!(events, ["expired l:1", "expired l:2"]);
+        assert_eq!(db.run("DBSIZE"), "(integer) 198");
+    }
+
+    #[test]
+    fn keys_does_not_show_expired_keys() {
+        let mut db = Db::new();
+        db.ok("RPUSH a 1");
+        db.ok("RPUSH b 1");
+        db.ok("PEXPIRE a 1");
+        db.advance(2);
+        assert_eq!(db.run("KEYS *"), "1) \"b\"");
+        assert_eq!(db.run("KEYS a"), "(empty array)");
+    }
+
+    #[test]
+    fn randomkey_ends_when_all_have_expired() {
+        let mut db = Db::new();
+        for number in 0..20 {
+            db.ok(&format!("RPUSH {number} v"));
+            db.ok(&format!("PEXPIRE {number} 1"));
+        }
+        db.ok("RPUSH stays v");
+        db.advance(2);
+        assert_eq!(db.run("RANDOMKEY"), "\"stays\"");
+        db.ok("DEL stays");
+        assert_eq!(db.run("RANDOMKEY"), "(nil)");
+        assert_eq!(db.run("DBSIZE"), "(integer) 0");
+    }
+}
