@@ -95,7 +95,7 @@ impl Digest {
                 for (member, score) in zset.iter() {
                     let mut element = Digest::default();
                     element.mix(&member);
-                    element.mix(FloatBuffer::new().format(score));
+                    element.mix(FloatBuffer::new().format_for_digest(score));
                     self.xor(&element.0);
                 }
             }

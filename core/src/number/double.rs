@@ -206,6 +206,16 @@ impl FloatBuffer {
         &self.bytes[..self.len]
     }
 
+    /// The text that digests of the data are computed from: integers are treated like any number.
+    pub fn format_for_digest(&mut self, value: f64) -> &[u8] {
+        if !value.is_finite() || value == 0.0 {
+            return self.format(value);
+        }
+        self.len = 0;
+        self.fraction(value);
+        &self.bytes[..self.len]
+    }
+
     fn push(&mut self, text: &[u8]) {
         self.bytes[self.len..self.len + text.len()].copy_from_slice(text);
         self.len += text.len();
