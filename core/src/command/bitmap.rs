@@ -443,3 +443,106 @@ impl Field {
         Some(fitting as i64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::testing::Db;
+    use crate::rng::Rng;
+
+    fn bit(text: &[u8], position: u64) -> bool {
+        text[(position / 8) as usize] & 0x80 >> (position % 8) != 0
+    }
+
+    #[test]
+    fn counting_and_finding_agree_with_looking_at_every_bit() {
+        let mut rng = Rng::new(7);
+        for len in [1, 2, 3, 8, 9, 17, 40] {
+            // Runs of equal bytes, so that whole words are skipped.
+            for fill in [0, 0xff, 0x5a] {
+                let mut text = vec![fill; len];
+                text[rng.below(len as u64) as usize] = rng.next_u64() as u8;
+                for first in 0..len as u64 * 8 {
+                    for end in first + 1..=len as u64 * 8 {
+                        let naive = (first..end).filter(|&position| bit(&text, position)).count();
+                        assert_eq!(count_bits(&text, first, end), naive as u64, "{text:?} {first}..{end}");
+                        for wanted in [false, true] {
+                            let naive = (first..end).find(|&position| bit(&text, position) == wanted);
+                            assert_eq!(find_bit(&text, first, end, wanted), naive, "{text:?} {first}..{end}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_their_bits_and_touch_no_others() {
+        let mut rng = Rng::new(8);
+        for bits in 1..=64 {
+            for offset in 0..24 {
+                for signed in [true, false] {
+                    if bits == 64 && !signed {
+                        continue;
+                    }
+                    let field = Field { offset, bits, signed };
+                    let mut text: Vec<u8> = (0..12).map(|_| rng.next_u64() as u8).collect();
+                    let before = text.clone();
+                    let number = field.wrap(i128::from(rng.next_u64())) as i64;
+                    field.store(&mut text, number);
+                    assert_eq!(field.load(&text), number, "{field:?}");
+                    for position in 0..96u64 {
+                        let index = position.checked_sub(offset).filter(|index| *index < u64::from(bits));
+                        let expected = match index {
+                            Some(index) => number as u64 >> (u64::from(bits) - 1 - index) & 1 != 0,
+                            None => bit(&before, position),
+                        };
+                        assert_eq!(bit(&text, position), expected, "{field:?} {position}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_beyond_the_end_read_as_zero() {
+        let field = Field { offset: 12, bits: 8, signed: false };
+        assert_eq!(field.load(b"\xff\xff"), 0xf0);
+        assert_eq!(field.load(b"\xff"), 0);
+        assert_eq!(field.load(b""), 0);
+    }
+
+    #[test]
+    fn combining_pads_the_shorter_with_zeroes() {
+        for (operation, function) in [
+            (Operation::And, (|a, b| a & b) as fn(u8, u8) -> u8),
+            (Operation::Or, |a, b| a | b),
+            (Operation::Xor, |a, b| a ^ b),
+        ] {
+            for (a, b) in [
+                (&b"\x0f\xf0\x33"[..], &b"\x55"[..]),
+                (b"\x55", b"\x0f\xf0\x33"),
+                (b"", b"\xff"),
+                (b"\xff", b""),
+            ] {
+                let mut result = a.to_vec();
+                combine(operation, &mut result, b);
+                let at = |text: &[u8], index| text.get(index).copied().unwrap_or(0);
+                let naive: Vec<u8> =
+                    (0..a.len().max(b.len())).map(|index| function(at(a, index), at(b, index))).collect();
+                assert_eq!(result, naive, "{operation:?} {a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn room_made_for_nothing_is_replayed_though_no_change_counts() {
+        let mut db = Db::new();
+        let command = "BITFIELD k OVERFLOW FAIL INCRBY u2 0 10";
+        assert_eq!(db.run(command), "1) (nil)");
+        assert_eq!(db.run("STRLEN k"), "(integer) 1");
+        assert_eq!((db.dirty(), db.modified().len(), db.journal()), (0, 0, vec![command.to_string()]));
+        db.ok("BITFIELD k SET u8 0 5 INCRBY u8 0 1 INCRBY u8 0 0");
+        assert_eq!((db.dirty(), db.modified().len()), (2, 1));
+    }
+}

@@ -627,3 +627,152 @@ impl CommonSubsequence {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::testing::{Db, START};
+
+    #[test]
+    fn ranges() {
+        let naive = |start: i64, end: i64, len: i64| {
+            let resolve = |index: i64| if index < 0 { (len + index).max(0) } else { index };
+            let inside: Vec<i64> = (resolve(start)..=resolve(end)).filter(|index| *index < len).collect();
+            Some((*inside.first()? as u64, *inside.last()? as u64))
+        };
+        for len in 0..5 {
+            for start in -7..7 {
+                for end in -7..7 {
+                    assert_eq!(
+                        clamp_range(start, end, len),
+                        naive(start, end, len as i64),
+                        "{start} {end} of {len}"
+                    );
+                }
+            }
+        }
+        assert_eq!(clamp_range(i64::MIN, i64::MAX, 3), Some((0, 2)));
+        assert_eq!(clamp_range(i64::MAX, i64::MIN, 3), None);
+    }
+
+    #[test]
+    fn what_is_replayed_is_absolute_and_only_writes() {
+        let mut db = Db::new();
+        let (in_a_minute, later) = (START + 60_000, START + 100_000);
+        for (command, journal) in [
+            ("SET k v EX 60 GET", vec![format!("SET k v PXAT {in_a_minute}")]),
+            ("SET k v XX PX 60000", vec![format!("SET k v PXAT {in_a_minute}")]),
+            ("SET k v EXAT 4000000000", vec!["SET k v PXAT 4000000000000".into()]),
+            ("SET k v PXAT 4000000000000 GET", vec!["SET k v PXAT 4000000000000 GET".into()]),
+            ("SET k v KEEPTTL GET get", vec!["SET k v KEEPTTL".into()]),
+            ("SET k v NX", vec![]),
+            ("SETEX k 60 v", vec![format!("SET k v PXAT {in_a_minute}")]),
+            ("PSETEX k 60000 v", vec![format!("SET k v PXAT {in_a_minute}")]),
+            ("SETNX k v", vec![]),
+            ("GETSET k w", vec!["SET k w".into()]),
+            ("GETEX k EX 100", vec![format!("PEXPIREAT k {later}")]),
+            ("GETEX k PERSIST", vec!["PERSIST k".into()]),
+            ("GETEX k PERSIST", vec![]),
+            ("GETEX k", vec![]),
+            ("GETEX k PXAT 1", vec!["DEL k".into()]),
+            ("MSETNX k 1 l 2", vec!["MSETNX k 1 l 2".into()]),
+            ("MSETNX m 1 l 2", vec![]),
+            ("GETDEL k", vec!["DEL k".into()]),
+            ("GETDEL k", vec![]),
+            ("INCRBYFLOAT f 1.5", vec!["SET f 1.5 KEEPTTL".into()]),
+            ("INCRBYFLOAT f 1.5", vec!["SET f 3 KEEPTTL".into()]),
+            ("APPEND a ''", vec![r#"APPEND a """#.into()]),
+            ("SETRANGE a 3 ''", vec![]),
+        ] {
+            db.ok(command);
+            assert_eq!(db.journal(), journal, "{command}");
+        }
+    }
+
+    #[test]
+    fn every_change_is_reported_once() {
+        let mut db = Db::new();
+        for (command, dirty, modified, events) in [
+            ("SET k v EX 10", 1, "k", "new k, set k, expire k"),
+            ("SET k 1", 1, "k", "set k"),
+            ("INCR k", 1, "k", "incrby k"),
+            ("INCR l", 1, "l", "new l, incrby l"),
+            ("MSET k 1 l 2 k 3", 3, "k l k", "set k, set l, set k"),
+            ("GET m", 0, "", "keymiss m"),
+            ("SET m 1 XX GET", 0, "", "keymiss m"),
+            ("SETRANGE m 2 x", 1, "m", "new m, setrange m"),
+            ("GETEX m PX 1", 1, "m", "expire m"),
+            ("GETDEL m", 1, "m", "del m"),
+        ] {
+            db.forget();
+            let before = db.dirty();
+            db.ok(command);
+            assert_eq!(db.dirty() - before, dirty, "{command}");
+            assert_eq!(db.modified().join(" "), modified, "{command}");
+            assert_eq!(db.events().join(", "), events, "{command}");
+        }
+    }
+
+    #[test]
+    fn deadlines_stay_only_where_asked_for() {
+        let mut db = Db::new();
+        for (command, keeps) in [
+            ("SET k 5", false),
+            ("SET k 5 KEEPTTL", true),
+            ("GETSET k 5", false),
+            ("MSET k 5", false),
+            ("APPEND k 5", true),
+            ("INCRBY k 5", true),
+            ("INCRBYFLOAT k 5", true),
+            ("SETRANGE k 0 5", true),
+            ("SETBIT k 1 1", true),
+            ("BITFIELD k SET u8 0 5", true),
+            ("BITOP OR k k", false),
+        ] {
+            db.ok("SETEX k 100 5");
+            db.ok(command);
+            assert_eq!(db.keyspace.dbs[0].volatile(), usize::from(keeps), "{command}");
+            db.advance(100_000);
+            assert_ne!(db.run("GET k"), "(nil)", "{command}: at the deadline");
+            db.advance(1);
+            assert_eq!(db.run("GET k") == "(nil)", keeps, "{command}: after the deadline");
+            db.ok("GETDEL k");
+        }
+    }
+
+    #[test]
+    fn common_subsequences_are_longest_and_common() {
+        fn length(a: &[u8], b: &[u8]) -> usize {
+            match (a, b) {
+                ([a, rest_a @ ..], [b, rest_b @ ..]) if a == b => 1 + length(rest_a, rest_b),
+                ([_, rest_a @ ..], [_, rest_b @ ..]) => length(rest_a, b).max(length(a, rest_b)),
+                _ => 0,
+            }
+        }
+        fn is_subsequence(text: &[u8], of: &[u8]) -> bool {
+            let mut of = of.iter();
+            text.iter().all(|byte| of.any(|other| other == byte))
+        }
+        /// The number in base 3, as letters.
+        fn digits(mut n: u32, len: u32) -> Vec<u8> {
+            let mut next = || {
+                let digit = b'a' + (n % 3) as u8;
+                n /= 3;
+                digit
+            };
+            (0..len).map(|_| next()).collect()
+        }
+        let words: Vec<Vec<u8>> = (0..4u32)
+            .flat_map(|len| (0..3u32.pow(len)).map(move |n| (n, len)))
+            .map(|(n, len)| digits(n, len))
+            .collect();
+        for a in &words {
+            for b in &words {
+                let found = CommonSubsequence::find(a, b).unwrap();
+                let text = found.text(a);
+                assert_eq!((text.len(), found.len), (length(a, b), length(a, b)), "{a:?} {b:?}");
+                assert!(is_subsequence(&text, a) && is_subsequence(&text, b), "{a:?} {b:?}");
+            }
+        }
+    }
+}

@@ -239,11 +239,17 @@ impl<'a> Data<'a> {
     /// The entry at `key` for changing the bytes of its string; an empty `raw` string is created if there is none, which
     /// the caller must write to.
     pub fn string_or_create(&mut self, key: &[u8]) -> Result<&mut Entry, CommandError> {
-        if self.string_mut(key)?.is_none() {
-            let empty = ValueRef::String { bytes: b"", raw: true };
-            self.set_encoded_string(key, empty, NewDeadline::Clear);
+        let hash = self.drop_expired(key);
+        let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
+        let empty = || Entry::with_bytes(key, b"", true, None);
+        let (entry, created) = dbs[self.db].table.find_or_insert_hashed(hash, key, empty);
+        if created {
+            super::first_touch(entry, self.now, self.settings);
+            report_added(self.effects, self.settings, self.db, entry);
+        } else if !self.access.no_touch {
+            super::touch(entry, self.now, self.settings, rng);
         }
-        Ok(self.string_mut(key)?.expect("the key was just found or added"))
+        if entry.object().is_some() { Err(CommandError::WrongType) } else { Ok(entry) }
     }
 
     typed_access! {
@@ -375,8 +381,8 @@ impl<'a> Data<'a> {
             ValueRef::Object(_) => unreachable!("only strings are set this way"),
         };
         super::first_touch(&entry, self.now, self.settings);
+        report_added(self.effects, self.settings, self.db, &entry);
         self.current().table.insert_new(hash, entry);
-        self.notify(Class::NEW, "new", key);
     }
 
     /// Sets the deadline of an existing key.
