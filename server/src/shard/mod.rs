@@ -26,7 +26,7 @@ pub mod stats;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 
-use kevy::command::{self, Call, Command, CommandError, Handler, TimeoutReply};
+use kevy::command::{self, Call, Command, CommandError, Handler};
 use kevy::keyspace::{Access, Class, Data, Effects, Garbage, UnixMillis};
 use kevy::resp::{Args, Argv, Decoder, Progress, Reply, Span};
 
@@ -34,7 +34,7 @@ use crate::config::Config;
 use crate::log::Level;
 use conn::{ClientId, Conn, ConnId, Peer, Queued, ReplyMode, Waiting};
 use pubsub::Kind;
-use realm::{DbKey, Realm, Waiter};
+use realm::{Realm, Waiter};
 use stats::Stats;
 
 /// Both clocks, sampled together once per turn of the loop.
@@ -311,8 +311,7 @@ impl Shard {
     pub fn handle_timeout(&mut self, now: Now) {
         self.now = now;
         while let Some(waiter) = self.realm.waiters.pop_timed_out(now.unix) {
-            self.count_unserved(&waiter, false);
-            self.answer_timeout(waiter.conn, waiter.block.on_timeout);
+            self.release(&waiter, None);
         }
         if self.session.pause.ended(now.unix) {
             self.resume_paused();
@@ -539,13 +538,9 @@ impl Shard {
 
     /// A command arrived on a connection: gates, MULTI queue, execution, effects, clients it unblocks.
     fn process(&mut self, id: ConnId, args: Args<'_>) {
-        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        let mut out = std::mem::take(&mut conn.out);
-        if out.capacity() == 0 {
-            // Idle connections own no buffer.
-            out = self.spare.pop().unwrap_or_default();
-        }
+        let mut out = self.take_out(id);
         let start = out.len();
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         conn.commands += 1;
         if conn.reply_mode == ReplyMode::SkipNext {
             conn.reply_mode = ReplyMode::Skip;
@@ -569,37 +564,56 @@ impl Shard {
                 conn.commands -= 1;
                 self.stats.commands_processed -= 1;
             }
-            Err(error) => {
-                let conn = self.conns[id.0 as usize].as_deref().expect("nothing has closed it");
-                let text = error.text();
-                self.stats.count_error(CommandError::code(&text));
-                Reply::new(&mut out, conn.protocol).error(&*text);
-            }
+            Err(error) => self.write_error(id, &error, &mut out),
         }
-        if let Some(conn) = self.conns[id.0 as usize].as_deref_mut() {
-            match conn.reply_mode {
-                ReplyMode::On => {}
-                ReplyMode::Off | ReplyMode::SkipNext => out.truncate(start),
-                ReplyMode::Skip => {
-                    out.truncate(start);
-                    conn.reply_mode = ReplyMode::On;
-                }
-            }
-            // Messages that the command published to its own connection come after its reply.
-            if !conn.out.is_empty() {
-                out.append(&mut conn.out);
-            }
-            if !out.is_empty() {
-                conn.out = out;
-                self.queue_send(id);
-            } else {
-                if conn.close_after_reply {
-                    self.queue_send(id);
-                }
-                self.spare.push(out);
-            }
-        }
+        self.put_back(id, out, start);
         self.serve_blocked();
+    }
+
+    /// Answers an error that no command gave.
+    fn write_error(&mut self, id: ConnId, error: &CommandError, out: &mut Vec<u8>) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref() else { return };
+        let text = error.text();
+        self.stats.count_error(CommandError::code(&text));
+        Reply::new(out, conn.protocol).error(&*text);
+    }
+
+    /// Takes a connection's output to write a reply to it.
+    fn take_out(&mut self, id: ConnId) -> Vec<u8> {
+        let out = self.conns[id.0 as usize].as_deref_mut().map(|conn| std::mem::take(&mut conn.out));
+        match out {
+            Some(out) if out.capacity() > 0 => out,
+            // Idle connections own no buffer.
+            _ => self.spare.pop().unwrap_or_default(),
+        }
+    }
+
+    /// Gives a connection its output back, with a reply from `start` on unless CLIENT REPLY says that there is none.
+    fn put_back(&mut self, id: ConnId, mut out: Vec<u8>, start: usize) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        match conn.reply_mode {
+            ReplyMode::On => {}
+            ReplyMode::Off | ReplyMode::SkipNext => out.truncate(start),
+            // The reply to skip may be still to come.
+            ReplyMode::Skip if conn.waiting == Waiting::Blocked => {}
+            ReplyMode::Skip => {
+                out.truncate(start);
+                conn.reply_mode = ReplyMode::On;
+            }
+        }
+        // Messages that the command published to its own connection come after its reply.
+        if !conn.out.is_empty() {
+            out.append(&mut conn.out);
+        }
+        if !out.is_empty() {
+            conn.out = out;
+            self.queue_send(id);
+        } else {
+            if conn.close_after_reply {
+                self.queue_send(id);
+            }
+            self.spare.push(out);
+        }
     }
 
     /// Executes a command that passed the gates and writes its reply to `out`; feeds its effects to everybody who
@@ -777,58 +791,73 @@ impl Shard {
 
     /// Offers keys that became ready to the clients that wait for them, until nothing new becomes ready: keys in the
     /// order in which they became ready, clients of a key in the order in which they came. A client that is offered
-    /// a key executes its command again, through the same door.
+    /// a key executes its command again, through the same gates and the same door; if it has to wait again it is
+    /// last, and is not offered the key a second time.
     fn serve_blocked(&mut self) {
-        while let Some(key) = self.realm.ready.pop_front() {
-            for id in self.realm.waiters.queue(&key) {
-                self.offer(&key, id);
+        while let Some(key) = self.realm.take_ready() {
+            let (mut served, last) = (0, self.realm.waiters.last_ticket());
+            while let Some(waiter) = self.realm.waiters.next_in_queue(&key, served, last) {
+                let entry = self.realm.keyspace.dbs[key.db as usize].table.find(&key.key);
+                let Some(entry) =
+                    entry.filter(|entry| entry.deadline().is_none_or(|deadline| self.now.unix <= deadline))
+                else {
+                    break;
+                };
+                served = waiter.ticket();
+                if waiter.block.kind.matches(entry) {
+                    let id = waiter.conn;
+                    self.serve(id);
+                }
             }
         }
     }
 
-    fn offer(&mut self, key: &DbKey, id: ConnId) {
-        let Some(waiter) = self.realm.waiters.get(id) else { return };
-        let entry = self.realm.keyspace.dbs[key.db as usize].table.find(&key.key);
-        if !entry.is_some_and(|entry| waiter.block.kind.matches(entry)) {
-            return;
-        }
+    /// Executes the command of a blocked client again.
+    fn serve(&mut self, id: ConnId) {
         let Some(waiter) = self.realm.waiters.remove(id) else { return };
+        let mut out = self.take_out(id);
+        let start = out.len();
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         conn.waiting = Waiting::No;
-        let mut out = std::mem::take(&mut conn.out);
-        let _ = self.call_unmonitored(id, waiter.command, waiter.argv.as_args(), &mut out);
-        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        let pushed = std::mem::replace(&mut conn.out, out);
-        conn.out.extend_from_slice(&pushed);
-        if conn.waiting == Waiting::Blocked {
-            self.realm.waiters.set_deadline(id, waiter.block.deadline);
-            return;
-        }
-        self.resume(id);
-    }
-
-    fn answer_timeout(&mut self, id: ConnId, reply: TimeoutReply) {
-        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        reply.write(&mut Reply::new(&mut conn.out, conn.protocol));
-        conn.waiting = Waiting::No;
-        self.resume(id);
-    }
-
-    /// Unblocks a client with an answer of somebody else's making (CLIENT UNBLOCK). False if it is not blocked.
-    pub(crate) fn unblock(&mut self, id: ConnId, error: Option<&str>) -> bool {
-        let Some(waiter) = self.realm.waiters.remove(id) else { return false };
-        self.count_unserved(&waiter, error.is_some());
-        match error {
-            None => self.answer_timeout(id, waiter.block.on_timeout),
-            Some(text) => {
-                let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return false };
-                Reply::new(&mut conn.out, conn.protocol).error(text);
-                conn.waiting = Waiting::No;
-                self.stats.count_error(CommandError::code(text.as_bytes()));
-                self.resume(id);
+        let args = waiter.argv.as_args();
+        match self.admit(id, args) {
+            // Nothing holds back a command that was let in before the pause.
+            Ok(_) => {
+                let _ = self.call_unmonitored(id, waiter.command, args, &mut out);
             }
+            Err(error) => self.write_error(id, &error, &mut out),
         }
-        true
+        self.put_back(id, out, start);
+        if self.conn(id).is_some_and(|conn| conn.waiting == Waiting::Blocked) {
+            self.realm.waiters.set_deadline(id, waiter.block.deadline);
+        } else {
+            self.resume(id);
+        }
+    }
+
+    /// Ends the waiting of a client, which is in no queue any more, with an answer of somebody else's making.
+    fn release(&mut self, waiter: &Waiter, error: Option<CommandError>) {
+        let id = waiter.conn;
+        self.count_unserved(waiter, error.is_some());
+        let mut out = self.take_out(id);
+        let start = out.len();
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        conn.waiting = Waiting::No;
+        match error {
+            None => waiter.block.on_timeout.write(&mut Reply::new(&mut out, conn.protocol)),
+            Some(error) => self.write_error(id, &error, &mut out),
+        }
+        self.put_back(id, out, start);
+        self.resume(id);
+    }
+
+    /// Unblocks a client as if its time were up, or with an error (CLIENT UNBLOCK). False if it is not blocked.
+    pub(crate) fn unblock(&mut self, id: ConnId, error: Option<&'static str>) -> bool {
+        let waiter = self.realm.waiters.remove(id);
+        if let Some(waiter) = &waiter {
+            self.release(waiter, error.map(CommandError::Text));
+        }
+        waiter.is_some()
     }
 
     /// A connection that waited may go on with what it has sent meanwhile.

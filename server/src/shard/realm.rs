@@ -4,7 +4,7 @@
 //! must stay with the thread that accepted a connection. Nothing in this file refers to a connection other than by
 //! [`ConnId`]; what is to happen to one is returned to the caller.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use foldhash::quality::FixedState;
 use kevy::command::{Block, Command};
@@ -29,7 +29,7 @@ pub struct Realm {
     pub effects: Effects,
     pub waiters: Waiters,
     /// Keys that became ready and have not been offered yet.
-    pub ready: VecDeque<DbKey>,
+    ready: VecDeque<DbKey>,
     pub versions: Versions,
     pub subscriptions: Subscriptions,
 }
@@ -93,24 +93,32 @@ impl Realm {
         let Self { effects, waiters, keyspace, ready, .. } = self;
         for &key in &effects.ready {
             let key = DbKey { db: key.db, key: effects.key(key).into() };
-            if waiters.queues.contains_key(&key) && !ready.contains(&key) {
+            if waiters.mark_ready(&key) {
                 ready.push_back(key);
             }
         }
         for &whole in &effects.whole {
             if let Whole::Swapped(a, b) = whole {
-                let mut brought: Vec<&DbKey> = (waiters.queues.keys())
+                let mut brought: Vec<DbKey> = (waiters.queues.keys())
                     .filter(|at| at.db == a || at.db == b)
                     .filter(|at| keyspace.dbs[at.db as usize].table.find(&at.key).is_some())
+                    .cloned()
                     .collect();
                 brought.sort();
-                for key in brought {
-                    if !ready.contains(key) {
-                        ready.push_back(key.clone());
-                    }
-                }
+                brought.retain(|key| waiters.mark_ready(key));
+                ready.extend(brought);
             }
         }
+    }
+
+    /// The next key to be offered to the clients that wait for it. If it becomes ready again it will be another one's
+    /// turn first.
+    pub fn take_ready(&mut self) -> Option<DbKey> {
+        let key = self.ready.pop_front()?;
+        if let Some(queue) = self.waiters.queues.get_mut(&key) {
+            queue.ready = false;
+        }
+        Some(key)
     }
 }
 
@@ -185,14 +193,34 @@ pub struct Waiter {
     pub db: usize,
     pub block: Block,
     keys: Vec<DbKey>,
+    ticket: u64,
+}
+
+impl Waiter {
+    /// Its place in the queues: whoever came earlier has a lower one.
+    pub fn ticket(&self) -> u64 {
+        self.ticket
+    }
+}
+
+/// The clients that wait for one key, by ticket: the longest waiting first.
+#[derive(Default)]
+struct Queue {
+    clients: BTreeMap<u64, ConnId>,
+    /// The key is among those to be offered.
+    ready: bool,
 }
 
 /// Blocked clients, by key in the order in which they came, and by deadline.
+///
+/// A client draws one ticket each time it blocks and has that place in the queue of each of its keys, so that joining
+/// and leaving take logarithmic time however many wait.
 #[derive(Default)]
 pub struct Waiters {
-    queues: Map<DbKey, VecDeque<ConnId>>,
+    queues: Map<DbKey, Queue>,
     waiting: Map<ConnId, Waiter>,
     deadlines: BTreeSet<(UnixMillis, ConnId)>,
+    last_ticket: u64,
 }
 
 impl Waiters {
@@ -220,18 +248,20 @@ impl Waiters {
 
     /// Puts a client at the end of the queue of each of its keys.
     pub fn add(&mut self, conn: ConnId, command: &'static Command, argv: Argv, db: usize, block: Block) {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
         let mut keys: Vec<DbKey> = Vec::with_capacity(block.keys.len());
         for &index in &block.keys {
             let at = DbKey { db: db as u32, key: argv.as_args()[index].into() };
-            if !keys.contains(&at) {
-                self.queues.entry(at.clone()).or_default().push_back(conn);
+            let queue = self.queues.entry(at.clone()).or_default();
+            if queue.clients.insert(ticket, conn).is_none() {
                 keys.push(at);
             }
         }
         if let Some(deadline) = block.deadline {
             self.deadlines.insert((deadline, conn));
         }
-        let previous = self.waiting.insert(conn, Waiter { conn, command, argv, db, block, keys });
+        let previous = self.waiting.insert(conn, Waiter { conn, command, argv, db, block, keys, ticket });
         debug_assert!(previous.is_none(), "a client blocks in one command at a time");
     }
 
@@ -252,8 +282,8 @@ impl Waiters {
         let waiter = self.waiting.remove(&conn)?;
         for at in &waiter.keys {
             if let Some(queue) = self.queues.get_mut(at) {
-                queue.retain(|&other| other != conn);
-                if queue.is_empty() {
+                queue.clients.remove(&waiter.ticket);
+                if queue.clients.is_empty() {
                     self.queues.remove(at);
                 }
             }
@@ -264,9 +294,20 @@ impl Waiters {
         Some(waiter)
     }
 
-    /// Who waits for a key now, longest waiting first.
-    pub fn queue(&self, at: &DbKey) -> Vec<ConnId> {
-        self.queues.get(at).map(|queue| queue.iter().copied().collect()).unwrap_or_default()
+    /// The ticket drawn last: whoever blocks from now on stands behind it.
+    pub fn last_ticket(&self) -> u64 {
+        self.last_ticket
+    }
+
+    /// The next client in the queue of a key among those with tickets after `after` and up to `last`.
+    pub fn next_in_queue(&self, at: &DbKey, after: u64, last: u64) -> Option<&Waiter> {
+        let (_, conn) = self.queues.get(at)?.clients.range(after + 1..).next()?;
+        self.waiting.get(conn).filter(|waiter| waiter.ticket <= last)
+    }
+
+    /// Whether somebody waits for a key that is not among those to be offered; from here on it is.
+    fn mark_ready(&mut self, at: &DbKey) -> bool {
+        self.queues.get_mut(at).is_some_and(|queue| !std::mem::replace(&mut queue.ready, true))
     }
 
     pub fn next_deadline(&self) -> Option<UnixMillis> {
@@ -277,5 +318,81 @@ impl Waiters {
     pub fn pop_timed_out(&mut self, now: UnixMillis) -> Option<Waiter> {
         let &(deadline, conn) = self.deadlines.first()?;
         if deadline > now { None } else { self.remove(conn) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kevy::command::{BlockedOn, lookup};
+
+    use super::*;
+
+    fn block(waiters: &mut Waiters, conn: u32, keys: &[&str], deadline: Option<UnixMillis>) {
+        let command = lookup(b"blpop").unwrap();
+        let argv = Argv::of(std::iter::once("BLPOP").chain(keys.iter().copied()).chain(["0"]));
+        let block = Block {
+            keys: (1..=keys.len()).collect(),
+            deadline,
+            on_timeout: kevy::command::TimeoutReply::NullArray,
+            kind: BlockedOn::List,
+        };
+        waiters.add(ConnId(conn), command, argv, 0, block);
+    }
+
+    fn at(key: &str) -> DbKey {
+        DbKey { db: 0, key: key.as_bytes().into() }
+    }
+
+    /// Who is offered a key, in order.
+    fn queue(waiters: &Waiters, key: &str) -> Vec<u32> {
+        let (mut after, last) = (0, waiters.last_ticket());
+        let next = || {
+            let waiter = waiters.next_in_queue(&at(key), after, last)?;
+            after = waiter.ticket();
+            Some(waiter.conn.0)
+        };
+        std::iter::from_fn(next).collect()
+    }
+
+    #[test]
+    fn a_client_has_one_place_in_the_queue_of_each_of_its_keys() {
+        let mut waiters = Waiters::default();
+        block(&mut waiters, 7, &["a", "b", "a"], None);
+        block(&mut waiters, 3, &["b"], Some(10));
+        block(&mut waiters, 5, &["b", "a"], Some(5));
+        assert_eq!((queue(&waiters, "a"), queue(&waiters, "b")), (vec![7, 5], vec![7, 3, 5]));
+        assert_eq!(waiters.pop_timed_out(4).map(|waiter| waiter.conn), None);
+        assert_eq!(waiters.pop_timed_out(10).map(|waiter| waiter.conn), Some(ConnId(5)));
+        assert!(waiters.remove(ConnId(7)).is_some());
+        block(&mut waiters, 7, &["b"], None);
+        assert_eq!((queue(&waiters, "a"), queue(&waiters, "b")), (vec![], vec![3, 7]));
+        assert_eq!((waiters.keys(), waiters.len(), waiters.next_deadline()), (1, 2, Some(10)));
+    }
+
+    #[test]
+    fn who_blocks_while_a_key_is_offered_is_not_offered_it() {
+        let mut waiters = Waiters::default();
+        block(&mut waiters, 1, &["a"], None);
+        let last = waiters.last_ticket();
+        waiters.remove(ConnId(1));
+        block(&mut waiters, 1, &["a"], None);
+        assert!(waiters.next_in_queue(&at("a"), 0, last).is_none());
+        assert_eq!(queue(&waiters, "a"), [1]);
+    }
+
+    #[test]
+    fn a_key_is_noted_once_until_it_is_offered() {
+        let mut realm = Realm::new(1, 0);
+        assert!(!realm.waiters.mark_ready(&at("a")), "nobody waits for it");
+        block(&mut realm.waiters, 1, &["a", "b"], None);
+        for key in ["a", "b", "a", "c"] {
+            if realm.waiters.mark_ready(&at(key)) {
+                realm.ready.push_back(at(key));
+            }
+        }
+        assert_eq!(realm.take_ready(), Some(at("a")));
+        assert!(realm.waiters.mark_ready(&at("a")), "it is ready again");
+        assert_eq!(realm.take_ready(), Some(at("b")));
+        assert_eq!(realm.take_ready(), None);
     }
 }
