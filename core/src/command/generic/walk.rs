@@ -4,7 +4,7 @@
 
 use crate::command::{Call, Outcome, ScanOptions, ScanTarget, parse_cursor};
 use crate::glob;
-use crate::resp::Reply;
+use crate::resp::{Aggregate, Reply};
 
 pub fn keys(c: &mut Call<'_>) -> Outcome {
     let pattern = c.arg(1);
@@ -18,7 +18,7 @@ pub fn keys(c: &mut Call<'_>) -> Outcome {
             found += 1;
         }
     }
-    reply.set_deferred(start, found, crate::resp::Aggregate::Array);
+    reply.set_deferred(start, found, Aggregate::Array);
     Ok(())
 }
 
