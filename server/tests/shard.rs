@@ -379,6 +379,52 @@ fn a_command_refused_while_queueing_discards_the_transaction() {
     assert!(world.requests.is_empty());
 }
 
+#[test]
+fn with_memory_full_only_what_needs_more_is_refused() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.check(conn, "MULTI", "+OK");
+    world.check(conn, "RPUSH k a", "+QUEUED");
+    world.shard.env.used_memory = || 1 << 30;
+    world.shard.config.settings.maxmemory = 1 << 20;
+    let full = "-OOM command not allowed when used memory > 'maxmemory'.";
+    world.check(
+        conn,
+        "EXEC",
+        "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.",
+    );
+    world.check(conn, "RPUSH k a", full);
+    world.check(conn, "MULTI", "+OK");
+    world.check(conn, "LLEN k", "+QUEUED");
+    world.check(conn, "EXEC", "*1 :0");
+    world.check(conn, "MULTI", "+OK");
+    world.check(conn, "RPUSH k a", full);
+    world.check(conn, "EXEC", "-EXECABORT Transaction discarded because of previous errors.");
+    world.check(conn, "CONFIG SET maxmemory 0", "+OK");
+    world.check(conn, "RPUSH k a", ":1");
+}
+
+#[test]
+fn the_number_of_arguments_is_checked_before_anything_else() {
+    let mut world = World::with(&[("requirepass", "secret")]);
+    let conn = world.connect();
+    world.check(conn, "GET", "-ERR wrong number of arguments for 'get' command");
+    world.check(conn, "AUTH secret", "+OK");
+    world.check(conn, "MULTI", "+OK");
+    world.check(
+        conn,
+        "EXEC x",
+        "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command",
+    );
+    world.check(conn, "EXEC", "-ERR EXEC without MULTI");
+    assert_eq!(world.shard.stats.errors.get(&b"EXECABORT"[..]), Some(&1));
+    let stats = world.call(conn, "INFO commandstats");
+    assert!(
+        stats.contains("cmdstat_get:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0"),
+        "{stats}"
+    );
+}
+
 // --- Messages -------------------------------------------------------------------------------------------------
 
 #[test]

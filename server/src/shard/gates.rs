@@ -52,10 +52,13 @@ impl Shard {
         let resolved = find(args);
         let conn = self.conns[id.0 as usize].as_deref_mut().expect("the command came from it");
         conn.last_command = resolved.as_ref().ok().map(|command| command.id);
-        let command = match resolved.and_then(|command| check_arity(command, args)) {
+        let command = match resolved {
             Ok(command) => command,
             Err(error) => return self.refuse(id, None, error),
         };
+        if !command.accepts_arity(args.len()) {
+            return self.refuse(id, Some(command), CommandError::Arity(command.name));
+        }
         let conn = self.conns[id.0 as usize].as_deref().expect("the command came from it");
         if command.flags.contains(Flags::PROTECTED) && !self.allows_protected(command, conn.peer.local) {
             let (name, option) = if command.id == CommandId::Debug {
@@ -82,8 +85,11 @@ impl Shard {
             return self.refuse(id, Some(command), NO_MULTI);
         }
         if self.config.settings.maxmemory != 0 && !self.make_room() {
-            let refused = command.flags.contains(Flags::DENYOOM) || in_multi && !ends_transaction(command.id);
-            if refused {
+            let conn = self.conns[id.0 as usize].as_deref().expect("the command came from it");
+            let needs_memory = |command: &Command| command.flags.contains(Flags::DENYOOM);
+            let queued = conn.multi.as_ref().filter(|_| command.id == CommandId::Exec);
+            let queued = queued.is_some_and(|multi| multi.queue.iter().any(|one| needs_memory(one.command)));
+            if needs_memory(command) || queued {
                 return self.refuse(id, Some(command), OOM);
             }
         }
@@ -148,15 +154,20 @@ impl Shard {
 
     /// Evicts until memory is under `maxmemory`; false if that cannot be done.
     fn make_room(&mut self) -> bool {
-        while (self.env.used_memory)() as u64 > self.config.settings.maxmemory {
-            let evicted = self.data(0).evict();
+        let over = |shard: &Self| (shard.env.used_memory)() as u64 > shard.config.settings.maxmemory;
+        if !over(self) {
+            return true;
+        }
+        let before = (self.env.stopwatch)();
+        let mut evicted = true;
+        while evicted && over(self) {
+            evicted = self.data(0).evict();
             self.commit();
             self.garbage.clear();
-            if !evicted {
-                return false;
-            }
         }
-        true
+        let micros = (self.env.stopwatch)().saturating_sub(before);
+        self.sample_latency("eviction-cycle", micros);
+        evicted
     }
 }
 
@@ -165,15 +176,6 @@ fn find(args: Args<'_>) -> Result<&'static Command, CommandError> {
     let Some(mut command) = lookup(args.at(0)) else { return Err(unknown_command(args)) };
     if command.subcommand_count > 0 && args.len() > 1 {
         command = subcommand(command, args.at(1)).ok_or_else(|| unknown_subcommand(command, args.at(1)))?;
-    }
-    Ok(command)
-}
-
-fn check_arity(command: &'static Command, args: Args<'_>) -> Result<&'static Command, CommandError> {
-    if !command.accepts_arity(args.len()) {
-        return Err(CommandError::Owned(
-            format!("ERR wrong number of arguments for '{}' command", command.name).into_bytes(),
-        ));
     }
     Ok(command)
 }
@@ -208,12 +210,6 @@ fn unknown_subcommand(command: &Command, name: &[u8]) -> CommandError {
 fn runs_inside_multi(id: CommandId) -> bool {
     use CommandId::*;
     matches!(id, Exec | Discard | Multi | Watch | Quit | Reset)
-}
-
-/// Commands that are let through inside MULTI when memory is full.
-fn ends_transaction(id: CommandId) -> bool {
-    use CommandId::*;
-    matches!(id, Exec | Discard | Multi | Quit | Reset)
 }
 
 fn allowed_while_subscribed(id: CommandId) -> bool {

@@ -545,7 +545,6 @@ impl Shard {
         if conn.reply_mode == ReplyMode::SkipNext {
             conn.reply_mode = ReplyMode::Skip;
         }
-        self.stats.commands_processed += 1;
         match self.admit(id, args) {
             Ok(gates::Admitted::Run(command)) => {
                 let _ = self.call(id, command, args, &mut out);
@@ -562,7 +561,6 @@ impl Shard {
                 let conn = self.conns[id.0 as usize].as_deref_mut().expect("nothing has closed it");
                 conn.waiting = Waiting::Paused;
                 conn.commands -= 1;
-                self.stats.commands_processed -= 1;
             }
             Err(error) => self.write_error(id, &error, &mut out),
         }

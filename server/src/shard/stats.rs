@@ -112,6 +112,7 @@ impl Stats {
 
     #[inline]
     pub fn count_call(&mut self, command: &Command, micros: u64, failed: bool, tracking: bool) {
+        self.commands_processed += 1;
         let stats = &mut self.by_command[command.id as usize];
         stats.calls += 1;
         stats.micros += micros;
