@@ -1,0 +1,179 @@
+//! The binary as a program that uses the `redis` crate sees it: pipelines, transactions, publish/subscribe, blocking
+//! pops, RESP3, over TCP and a Unix socket. The server listens in a directory of its own; nothing is on a fixed port.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use redis::{Client, Commands, Connection, RedisResult};
+
+/// A server process that ends with the test.
+struct Server {
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(args: &[&str]) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_kevy"))
+            .args(["--port", "0", "--save", "", "--unixsocket", "kevy.sock", "--dir"])
+            .arg(dir.path())
+            .args(args)
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let server = Server { child, dir };
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !server.socket().exists() {
+            assert!(Instant::now() < patience, "the server did not come up");
+            thread::yield_now();
+        }
+        server
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.dir.path().join("kevy.sock")
+    }
+
+    fn client(&self, parameters: &str) -> Client {
+        Client::open(format!("redis+unix://{}{parameters}", self.socket().display())).unwrap()
+    }
+
+    fn connect(&self) -> Connection {
+        self.client("").get_connection().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already, which is as well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn every_type_through_a_typed_client() {
+    let server = Server::start(&[]);
+    let mut c = server.connect();
+    let _: () = c.set("string", "value").unwrap();
+    assert_eq!(c.get::<_, String>("string").unwrap(), "value");
+    assert_eq!(c.incr::<_, _, i64>("counter", 41).unwrap(), 41);
+    assert_eq!(c.incr::<_, _, i64>("counter", 1).unwrap(), 42);
+    assert_eq!(c.get::<_, Option<String>>("missing").unwrap(), None);
+    let _: () = c.hset_multiple("hash", &[("a", 1), ("b", 2)]).unwrap();
+    assert_eq!(
+        c.hgetall::<_, BTreeMap<String, i64>>("hash").unwrap(),
+        BTreeMap::from([("a".into(), 1), ("b".into(), 2)])
+    );
+    assert_eq!(c.rpush::<_, _, usize>("list", &["x", "y", "z"]).unwrap(), 3);
+    assert_eq!(c.lrange::<_, Vec<String>>("list", 0, -1).unwrap(), ["x", "y", "z"]);
+    assert_eq!(c.sadd::<_, _, usize>("set", &["one", "two", "one"]).unwrap(), 2);
+    assert_eq!(c.smembers::<_, BTreeSet<String>>("set").unwrap().len(), 2);
+    assert_eq!(c.zadd_multiple::<_, _, _, usize>("zset", &[(2.5, "b"), (1.0, "a")]).unwrap(), 2);
+    assert_eq!(
+        c.zrange_withscores::<_, Vec<(String, f64)>>("zset", 0, -1).unwrap(),
+        [("a".into(), 1.0), ("b".into(), 2.5)]
+    );
+    let mut keys: Vec<String> = c.scan().unwrap().map(|key: RedisResult<String>| key.unwrap()).collect();
+    keys.sort();
+    assert_eq!(keys, ["counter", "hash", "list", "set", "string", "zset"]);
+    let error = c.lpush::<_, _, usize>("string", "x").unwrap_err();
+    assert_eq!(error.code(), Some("WRONGTYPE"));
+}
+
+#[test]
+fn a_pipeline_answers_in_order_and_a_transaction_at_once() {
+    let server = Server::start(&[]);
+    let mut c = server.connect();
+    let mut pipeline = redis::pipe();
+    for n in 0..10_000 {
+        pipeline.cmd("SET").arg(format!("key:{n}")).arg(n).ignore();
+        pipeline.cmd("GET").arg(format!("key:{n}"));
+    }
+    let answers: Vec<i64> = pipeline.query(&mut c).unwrap();
+    assert_eq!(answers, (0..10_000).collect::<Vec<_>>());
+    let (old, new): (i64, i64) =
+        redis::pipe().atomic().get("key:7").incr("key:7", 1).query(&mut c).unwrap();
+    assert_eq!((old, new), (7, 8));
+}
+
+#[test]
+fn optimistic_locking_loses_no_increment() {
+    let server = Server::start(&[]);
+    let add = |client: Client| {
+        move || {
+            let mut c = client.get_connection().unwrap();
+            for _ in 0..200 {
+                let _: () = redis::transaction(&mut c, &["shared"], |c, pipeline| {
+                    let value: i64 = c.get::<_, Option<i64>>("shared")?.unwrap_or(0);
+                    pipeline.set("shared", value + 1).ignore().query(c)
+                })
+                .unwrap();
+            }
+        }
+    };
+    let threads: Vec<_> = (0..4).map(|_| thread::spawn(add(server.client("")))).collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(server.connect().get::<_, i64>("shared").unwrap(), 800);
+}
+
+#[test]
+fn messages_reach_subscribers_in_order() {
+    let server = Server::start(&[]);
+    let mut subscriber = server.connect();
+    let mut subscriptions = subscriber.as_pubsub();
+    subscriptions.subscribe("news").unwrap();
+    subscriptions.psubscribe("n*").unwrap();
+    let mut publisher = server.connect();
+    for n in 0..100 {
+        assert_eq!(publisher.publish::<_, _, usize>("news", n).unwrap(), 2);
+    }
+    for n in 0..100 {
+        for _ in 0..2 {
+            let message = subscriptions.get_message().unwrap();
+            assert_eq!(message.get_channel_name(), "news");
+            assert_eq!(message.get_payload::<i32>().unwrap(), n);
+        }
+    }
+}
+
+#[test]
+fn a_blocking_pop_waits_for_a_push() {
+    let server = Server::start(&[]);
+    let client = server.client("");
+    let waiting = thread::spawn(move || {
+        let mut c = client.get_connection().unwrap();
+        c.blpop::<_, (String, String)>(&["first", "second"], 0.0).unwrap()
+    });
+    let mut c = server.connect();
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        let info: redis::InfoDict = redis::cmd("INFO").arg("clients").query(&mut c).unwrap();
+        if info.get::<usize>("blocked_clients") == Some(1) {
+            break;
+        }
+        assert!(Instant::now() < patience, "the client did not block");
+    }
+    assert_eq!(c.rpush::<_, _, usize>("second", "element").unwrap(), 1);
+    assert_eq!(waiting.join().unwrap(), ("second".into(), "element".into()));
+    assert!(!c.exists::<_, bool>("second").unwrap());
+    let none: Option<(String, String)> = c.blpop("first", 0.01).unwrap();
+    assert_eq!(none, None);
+}
+
+#[test]
+fn resp3_and_passwords_are_negotiated() {
+    let server = Server::start(&["--requirepass", "secret"]);
+    let mut refused = Client::open(format!("redis+unix://{}", server.socket().display())).unwrap();
+    let error = refused.get_connection().and_then(|mut c| c.get::<_, Option<String>>("key")).unwrap_err();
+    assert_eq!(error.code(), Some("NOAUTH"));
+    refused = server.client("?pass=secret&protocol=resp3&db=3");
+    let mut c = refused.get_connection().unwrap();
+    let _: () = c.hset("hash", "field", "value").unwrap();
+    assert_eq!(c.hgetall::<_, BTreeMap<String, String>>("hash").unwrap()["field"], "value");
+    let info: String = redis::cmd("CLIENT").arg("INFO").query(&mut c).unwrap();
+    assert!(info.contains(" db=3 ") && info.contains(" resp=3 "), "{info}");
+}
