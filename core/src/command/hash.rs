@@ -72,27 +72,18 @@ pub fn hsetnx(c: &mut Call<'_>) -> Outcome {
 
 // --- Counting up --------------------------------------------------------------------------------------------------
 
-/// The bytes of a field, if it is there.
-fn field_bytes(c: &mut Call<'_>) -> Result<Option<Vec<u8>>, CommandError> {
-    let (key, field) = (c.arg(1), c.arg(2));
-    let value = c.data.hash_mut(key)?.and_then(|hash| hash.get(field)).map(|item| {
-        let mut bytes = Vec::new();
-        item.write_to(&mut bytes);
-        bytes
-    });
-    Ok(value)
-}
-
 pub fn hincrby(c: &mut Call<'_>) -> Outcome {
     let by = c.int(3)?;
-    let before = match field_bytes(c)? {
-        Some(text) => parse_i64(&text).ok_or(NOT_AN_INTEGER)?,
+    let (key, field) = (c.arg(1), c.arg(2));
+    let limits = c.data.settings.hash;
+    // Nothing can fail for a hash that is new: a field that is missing counts from zero.
+    let hash = c.data.hash_or_create(key)?;
+    let before = match hash.get(field) {
+        Some(value) => value.as_int().ok_or(NOT_AN_INTEGER)?,
         None => 0,
     };
     let after = before.checked_add(by).ok_or(CommandError::IncrementOverflow)?;
-    let (key, field) = (c.arg(1), c.arg(2));
-    let limits = c.data.settings.hash;
-    c.data.hash_or_create(key)?.set(field, itoa::Buffer::new().format(after).as_bytes(), &limits);
+    hash.set(field, itoa::Buffer::new().format(after).as_bytes(), &limits);
     c.data.changed(key, Class::HASH, "hincrby");
     c.reply.int(after);
     Ok(())
@@ -103,14 +94,16 @@ pub fn hincrbyfloat(c: &mut Call<'_>) -> Outcome {
     if !by.is_finite() {
         return Err(VALUE_NAN_OR_INFINITY);
     }
-    let before = match field_bytes(c)? {
-        Some(text) => LongDouble::parse(&text).ok_or(NOT_A_FLOAT)?,
+    let (key, field) = (c.arg(1), c.arg(2));
+    let limits = c.data.settings.hash;
+    // As for HINCRBY: a finite number added to zero is finite.
+    let hash = c.data.hash_or_create(key)?;
+    let before = match hash.get(field) {
+        Some(value) => LongDouble::parse(value.as_bytes(&mut itoa::Buffer::new())).ok_or(NOT_A_FLOAT)?,
         None => LongDouble::ZERO,
     };
     let after = before.checked_add(by).ok_or(NAN_OR_INFINITY)?.to_text();
-    let (key, field) = (c.arg(1), c.arg(2));
-    let limits = c.data.settings.hash;
-    c.data.hash_or_create(key)?.set(field, &after, &limits);
+    hash.set(field, &after, &limits);
     c.data.changed(key, Class::HASH, "hincrbyfloat");
     // The sum may round differently where long doubles do: the result is what is replayed.
     c.data.propagate(&[b"HSET", key, field, &after]);
@@ -233,10 +226,10 @@ pub fn hgetall(c: &mut Call<'_>) -> Outcome {
         return Ok(());
     };
     reply.map(hash.len());
-    for (field, value) in hash.iter() {
+    hash.iter().for_each(|(field, value)| {
         bulk(reply, field);
         bulk(reply, value);
-    }
+    });
     Ok(())
 }
 
@@ -256,9 +249,7 @@ fn one_side(c: &mut Call<'_>, side: for<'i> fn((Item<'i>, Item<'i>)) -> Item<'i>
         return Ok(());
     };
     reply.array(hash.len());
-    for pair in hash.iter() {
-        bulk(reply, side(pair));
-    }
+    hash.iter().for_each(|pair| bulk(reply, side(pair)));
     Ok(())
 }
 
@@ -346,4 +337,57 @@ pub fn hrandfield(c: &mut Call<'_>) -> Outcome {
         hash.sample(count, rng, |field, value| show(reply, (field, value)));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Db;
+
+    #[test]
+    fn an_increment_that_fails_leaves_no_trace() {
+        let mut db = Db::new();
+        db.check(
+            r#"
+            > HSET h text abc top 9223372036854775807
+            (integer) 2
+            > HINCRBY h text 1
+            (error) ERR hash value is not an integer
+            > HINCRBY h top 1
+            (error) ERR increment or decrement would overflow
+            > HINCRBYFLOAT h text 1
+            (error) ERR hash value is not a float
+            > HINCRBYFLOAT absent field inf
+            (error) ERR value is NaN or Infinity
+            > HINCRBY absent field x
+            (error) ERR value is not an integer or out of range
+            "#,
+        );
+        assert_eq!(db.events(), ["new h", "hset h"]);
+        assert_eq!(db.run("EXISTS absent"), "(integer) 0");
+        assert_eq!(db.journal(), ["HSET h text abc top 9223372036854775807"]);
+    }
+
+    #[test]
+    fn what_is_replayed_names_results() {
+        let mut db = Db::new();
+        db.ok("HSET h a 1 b 2");
+        db.ok("HINCRBYFLOAT h a 0.5");
+        db.ok("HGETDEL h FIELDS 2 a missing");
+        db.ok("HGETDEL h FIELDS 1 missing");
+        db.ok("HDEL h b");
+        let expected = ["HSET h a 1 b 2", "HSET h a 1.5", "HDEL h a missing", "HDEL h b"];
+        assert_eq!(db.journal(), expected);
+        assert_eq!(db.events(), ["new h", "hset h", "hincrbyfloat h", "hdel h", "hdel h", "del h"]);
+        assert_eq!(db.dirty(), 5);
+    }
+
+    #[test]
+    fn random_fields_move_the_generator_on() {
+        let mut db = Db::new();
+        for n in 0..100 {
+            db.ok(&format!("HSET h field{n} {n}"));
+        }
+        let drawn: std::collections::BTreeSet<_> = (0..50).map(|_| db.run("HRANDFIELD h")).collect();
+        assert!(drawn.len() > 10, "{drawn:?}");
+    }
 }

@@ -464,3 +464,180 @@ fn subtract(sets: &[Option<&Set>], result: &mut Set, limits: &SetLimits) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::testing::Db;
+    use std::collections::BTreeSet;
+
+    fn add_range(db: &mut Db, key: &str, range: std::ops::Range<usize>) {
+        for n in range {
+            db.ok(&format!("SADD {key} {n}"));
+        }
+    }
+
+    #[test]
+    fn pops_are_replayed_as_removals() {
+        let mut db = Db::new();
+        db.ok("SADD s a b c d");
+        db.forget();
+        let popped = db.run("SPOP s");
+        assert_eq!(db.journal(), [format!("SREM s {}", popped.trim_matches('"'))]);
+        assert_eq!(db.events(), ["spop s"]);
+        db.ok("SPOP s 2");
+        let journal = db.journal();
+        assert_eq!(journal.len(), 1);
+        assert_eq!(journal[0].split(' ').count(), 4, "{journal:?}");
+        let dirty = db.dirty();
+        db.ok("SPOP s 2");
+        assert_eq!(db.journal(), ["DEL s"]);
+        assert_eq!(db.events(), ["spop s", "spop s", "del s"]);
+        assert_eq!(db.dirty() - dirty, 1);
+        db.settings.lazyfree_lazy_server_del = true;
+        db.ok("SADD s a b");
+        db.ok("SPOP s 9");
+        assert_eq!(db.journal(), ["SADD s a b", "UNLINK s"]);
+        db.forget();
+        db.ok("SPOP s 9");
+        db.ok("SPOP s");
+        assert!(db.journal().is_empty() && db.events().is_empty());
+    }
+
+    #[test]
+    fn removals_are_replayed_in_batches() {
+        let mut db = Db::new();
+        add_range(&mut db, "s", 0..REPLAY_BATCH * 3);
+        db.forget();
+        db.ok(&format!("SPOP s {}", REPLAY_BATCH * 2 + 1));
+        let journal = db.journal();
+        let counts: Vec<_> = journal.iter().map(|line| line.split(' ').count() - 2).collect();
+        assert_eq!(counts, [REPLAY_BATCH, REPLAY_BATCH, 1]);
+        let gone: BTreeSet<_> = journal.iter().flat_map(|line| line.split(' ').skip(2)).collect();
+        assert_eq!(gone.len(), REPLAY_BATCH * 2 + 1);
+        for member in gone {
+            assert_eq!(db.run(&format!("SISMEMBER s {member}")), "(integer) 0");
+        }
+    }
+
+    #[test]
+    fn moving_reports_both_keys() {
+        let mut db = Db::new();
+        db.ok("SADD a 1 2");
+        db.ok("SADD b 2");
+        db.forget();
+        db.ok("SMOVE a c 1");
+        assert_eq!(db.events(), ["srem a", "new c", "sadd c"]);
+        db.ok("SMOVE a b 2");
+        assert_eq!(db.events(), ["srem a", "del a"]);
+        assert_eq!(db.modified(), ["a", "c", "a"]);
+        assert_eq!(db.journal(), ["SMOVE a c 1", "SMOVE a b 2"]);
+        db.forget();
+        db.ok("SMOVE b b 2");
+        db.ok("SMOVE b b 3");
+        db.ok("SMOVE b c 3");
+        assert!(db.events().is_empty() && db.journal().is_empty());
+    }
+
+    #[test]
+    fn the_target_of_a_move_is_asked_only_if_there_is_a_source() {
+        Db::new().check(
+            "
+            > RPUSH list x
+            (integer) 1
+            > SADD s a
+            (integer) 1
+            > SMOVE nothing list a
+            (integer) 0
+            > SMOVE s list missing
+            (error) WRONGTYPE Operation against a key holding the wrong kind of value
+            > SMOVE list nothing a
+            (error) WRONGTYPE Operation against a key holding the wrong kind of value
+            ",
+        );
+    }
+
+    #[test]
+    fn an_empty_result_deletes_the_target() {
+        let mut db = Db::new();
+        db.ok("SADD s 1");
+        db.ok("RPUSH target x");
+        db.forget();
+        for (command, reply) in [
+            ("SINTERSTORE target s nothing", "(integer) 0"),
+            ("SDIFFSTORE target s s", "(integer) 0"),
+            ("SUNIONSTORE target nothing", "(integer) 0"),
+        ] {
+            assert_eq!(db.run(command), reply);
+        }
+        assert_eq!(db.events().iter().filter(|event| *event == "del target").count(), 1);
+        assert_eq!(db.journal(), ["SINTERSTORE target s nothing"]);
+        db.forget();
+        db.ok("EXPIRE s 100");
+        db.ok("SINTERSTORE s s");
+        assert_eq!(db.run("TTL s"), "(integer) -1");
+        assert_eq!(db.events(), ["expire s", "sinterstore s"]);
+    }
+
+    /// Recorded from Redis 8.0.
+    #[test]
+    fn stored_results_are_packed_as_in_redis() {
+        let mut db = Db::new();
+        add_range(&mut db, "ints", 0..200);
+        add_range(&mut db, "mixed", 0..200);
+        db.ok("SADD mixed x");
+        add_range(&mut db, "many", 0..513);
+        db.ok("SADD small 1 2 y");
+        for (command, encoding) in [
+            ("SINTERSTORE t ints mixed", "intset"),
+            ("SINTERSTORE t mixed mixed", "hashtable"),
+            ("SINTERSTORE t mixed small", "intset"),
+            ("SINTERSTORE t small", "listpack"),
+            ("SINTERSTORE t many many", "hashtable"),
+            ("SUNIONSTORE t ints small", "hashtable"),
+            ("SUNIONSTORE t small ints", "hashtable"),
+            ("SUNIONSTORE t ints ints", "intset"),
+            ("SDIFFSTORE t mixed small", "hashtable"),
+            ("SDIFFSTORE t small ints", "listpack"),
+            ("SDIFFSTORE t ints small", "intset"),
+        ] {
+            db.ok(command);
+            assert_eq!(db.run("OBJECT ENCODING t"), format!("\"{encoding}\""), "{command}");
+        }
+    }
+
+    #[test]
+    fn both_ways_to_subtract_agree() {
+        let mut db = Db::new();
+        add_range(&mut db, "large", 0..300);
+        add_range(&mut db, "even", 0..0);
+        for n in (0..300).step_by(2) {
+            db.ok(&format!("SADD even {n}"));
+        }
+        // Four small sets: it costs less to walk over them than to ask each about every member.
+        for (key, n) in [("a", 1), ("b", 3), ("c", 5), ("d", 7)] {
+            db.ok(&format!("SADD {key} {n}"));
+        }
+        assert_eq!(db.run("SDIFFSTORE t large even"), "(integer) 150");
+        assert_eq!(db.run("SDIFFSTORE t large a b c d nothing"), "(integer) 296");
+        assert_eq!(db.run("SINTERCARD 2 t even"), "(integer) 150");
+        assert_eq!(db.run("SINTERCARD 2 t even LIMIT 7"), "(integer) 7");
+        assert_eq!(db.run("SINTERCARD 2 t even LIMIT 0"), "(integer) 150");
+    }
+
+    #[test]
+    fn resp3_answers_sets() {
+        let mut db = Db::resp3();
+        db.ok("SADD s 1 2");
+        let bytes =
+            |db: &mut Db, line| String::from_utf8(db.bytes(&crate::command::testing::argv(line))).unwrap();
+        let both = "~2\r\n$1\r\n1\r\n$1\r\n2\r\n";
+        for line in ["SMEMBERS s", "SINTER s s", "SUNION s", "SDIFF s nothing"] {
+            assert_eq!(bytes(&mut db, line), both, "{line}");
+        }
+        assert_eq!(bytes(&mut db, "SRANDMEMBER s 5"), both.replacen('~', "*", 1));
+        assert_eq!(bytes(&mut db, "SPOP s 5"), both);
+        assert_eq!(bytes(&mut db, "SPOP s 5"), "~0\r\n");
+        assert_eq!(bytes(&mut db, "SINTER s"), "~0\r\n");
+    }
+}
