@@ -380,3 +380,161 @@ impl<'r, 'a> Rows<'r, 'a> {
         rows.for_each(|(member, score)| self.push(&member, score));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Db;
+
+    #[test]
+    fn answers_are_those_of_redis() {
+        Db::new().check(include_str!("../../../../difftest/cases/zset.resp.txt"));
+    }
+
+    #[test]
+    fn scores_are_doubles_and_pairs_nest_in_resp3() {
+        let mut db = Db::resp3();
+        db.check(
+            r#"
+            > ZADD z 1 a 2.5 b 3 c 4 d 5 e
+            (integer) 5
+            > ZSCORE z b
+            (double) 2.5
+            > ZSCORE z nobody
+            (nil)
+            > ZRANK z b WITHSCORE
+            1) (integer) 1
+            2) (double) 2.5
+            > ZRANGE z 0 1 WITHSCORES
+            1) 1) "a"
+               2) (double) 1
+            2) 1) "b"
+               2) (double) 2.5
+            > ZPOPMIN z
+            1) "a"
+            2) (double) 1
+            > ZPOPMIN z 1
+            1) 1) "b"
+               2) (double) 2.5
+            > BZPOPMAX z 0
+            1) "z"
+            2) "e"
+            3) (double) 5
+            > ZMPOP 1 z MIN
+            1) "z"
+            2) 1) 1) "c"
+                  2) (double) 3
+            > ZINCRBY z 1 d
+            (double) 5
+            > ZSCAN z 0
+            1) "0"
+            2) 1) "d"
+               2) "5"
+            "#,
+        );
+    }
+
+    #[test]
+    fn the_journal_has_what_pops_amount_to() {
+        let mut db = Db::new();
+        db.ok("ZADD z 1 a 2 b 3 c 4 d 5 e 6 f 7 g");
+        db.ok("ZADD z NX 1 a");
+        db.ok("ZPOPMAX z");
+        db.ok("ZMPOP 2 missing z MIN COUNT 2");
+        db.ok("BZPOPMIN missing z 0");
+        db.ok("BZMPOP 0 1 z MAX COUNT 100");
+        db.ok("ZUNIONSTORE t 1 z");
+        assert_eq!(
+            db.journal(),
+            ["ZADD z 1 a 2 b 3 c 4 d 5 e 6 f 7 g", "ZPOPMAX z", "ZPOPMIN z 2", "ZPOPMIN z", "ZPOPMAX z 3"]
+        );
+    }
+
+    #[test]
+    fn events_name_the_change_and_then_the_end_of_the_key() {
+        let mut db = Db::new();
+        db.ok("ZADD z 1 a 2 b");
+        db.ok("ZADD z 1 a");
+        db.ok("ZADD z INCR 1 a");
+        db.ok("ZINTERSTORE t 1 z");
+        db.ok("ZREMRANGEBYRANK z 0 -1");
+        db.ok("ZRANGESTORE t z 0 -1");
+        assert_eq!(
+            db.events(),
+            [
+                "new z",
+                "zadd z",
+                "zincr z",
+                "new t",
+                "zinterstore t",
+                "zremrangebyrank z",
+                "del z",
+                "keymiss z",
+                "del t"
+            ]
+        );
+        assert_eq!(db.dirty(), 2 + 1 + 1 + 2 + 1);
+        assert_eq!(db.offered(), ["z", "t"]);
+    }
+
+    #[test]
+    fn what_finds_nothing_waits() {
+        let mut db = Db::new();
+        for (line, keys) in [("BZPOPMIN a b 0", 1..3), ("BZMPOP 0 3 a b c MAX COUNT 2", 3..6)] {
+            assert_eq!(db.run(line), "(waits)");
+            let block = db.block.take().expect("it waits");
+            assert_eq!((block.keys, block.deadline), (keys.collect(), None), "{line}");
+        }
+        assert_eq!(db.run("BZPOPMAX a 1.5"), "(waits)");
+        assert_eq!(db.block.take().and_then(|block| block.deadline), Some(db.now + 1500));
+        db.may_block = false;
+        assert_eq!(db.run("BZMPOP 0 1 a MIN"), "(nil)");
+    }
+
+    #[test]
+    fn sets_take_part_with_scores_of_1() {
+        let mut db = Db::new();
+        db.ok("SADD ints 1 2 3");
+        db.ok("SADD words 2 b");
+        db.check(
+            r#"
+            > ZADD z 5 2 7 b
+            (integer) 2
+            > ZUNION 3 ints words z WITHSCORES WEIGHTS 1 10 1
+            1) "1"
+            2) "1"
+            3) "3"
+            4) "1"
+            5) "2"
+            6) "16"
+            7) "b"
+            8) "17"
+            > ZINTER 3 z ints words WITHSCORES
+            1) "2"
+            2) "7"
+            > ZDIFFSTORE t 2 ints words
+            (integer) 2
+            > TYPE t
+            zset
+            > ZINTERCARD 2 ints words
+            (integer) 1
+            > ZADD ints 1 a
+            (error) WRONGTYPE Operation against a key holding the wrong kind of value
+            "#,
+        );
+    }
+
+    #[test]
+    fn a_large_set_counts_negative_offsets_from_the_end() {
+        let mut db = Db::new();
+        for (entries, up, down) in
+            [(0, "1) \"c\"", "1) \"b\"\n2) \"a\""), (128, "(empty array)", "(empty array)")]
+        {
+            db.settings.zset.max_listpack_entries = entries;
+            db.ok("FLUSHDB");
+            db.ok("ZADD z 1 a 2 b 3 c 9 d");
+            assert_eq!(db.run("ZRANGEBYSCORE z 1 3 LIMIT -1 5"), up);
+            assert_eq!(db.run("ZREVRANGEBYSCORE z 3 1 LIMIT -2 5"), down);
+            assert_eq!(db.run("ZREVRANGEBYSCORE z 3 1 LIMIT -4 5"), "(empty array)");
+        }
+    }
+}
