@@ -7,7 +7,7 @@
 
 use super::{Rows, store};
 use crate::command::{Call, CommandError, Outcome};
-use crate::keyspace::Db;
+use crate::keyspace::Data;
 use crate::keyspace::entry::Entry;
 use crate::number::{parse_f64, parse_i64};
 use crate::resp::Args;
@@ -82,7 +82,7 @@ pub fn zdiff(c: &mut Call<'_>) -> Outcome {
 fn answer(c: &mut Call<'_>, combination: Combination) -> Outcome {
     let request = Request::parse(c, 1, combination, Purpose::Answer)?;
     let Call { data, reply, args, .. } = c;
-    let rows = request.rows(&request.inputs(&data.keyspace.dbs[data.db], *args));
+    let rows = request.rows(&request.inputs(data, *args));
     Rows::announce(reply, rows.len(), request.with_scores).extend(rows.into_iter());
     Ok(())
 }
@@ -102,7 +102,7 @@ pub fn zdiffstore(c: &mut Call<'_>) -> Outcome {
 fn store_result(c: &mut Call<'_>, combination: Combination, event: &'static str) -> Outcome {
     let request = Request::parse(c, 2, combination, Purpose::Store)?;
     let limits = c.data.settings.zset;
-    let rows = request.rows(&request.inputs(&c.data.keyspace.dbs[c.data.db], c.args));
+    let rows = request.rows(&request.inputs(&c.data, c.args));
     let longest = rows.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
     let mut result = Zset::with_hint(rows.len(), longest, &limits, c.data.keyspace.seed());
     for (member, score) in &rows {
@@ -115,7 +115,7 @@ fn store_result(c: &mut Call<'_>, combination: Combination, event: &'static str)
 
 pub fn zintercard(c: &mut Call<'_>) -> Outcome {
     let request = Request::parse(c, 1, Combination::Intersection, Purpose::Count)?;
-    let inputs = request.inputs(&c.data.keyspace.dbs[c.data.db], c.args);
+    let inputs = request.inputs(&c.data, c.args);
     let limit = if request.limit == 0 { usize::MAX } else { request.limit };
     let count = request.intersection(&inputs).take(limit).count();
     c.reply.int(count as i64);
@@ -206,9 +206,9 @@ impl Request {
     }
 
     /// The inputs in the order in which they are combined.
-    fn inputs<'a>(&self, db: &'a Db, args: Args<'_>) -> Vec<Input<'a>> {
+    fn inputs<'a>(&self, data: &'a Data<'_>, args: Args<'_>) -> Vec<Input<'a>> {
         let input = |(index, at)| {
-            let source = match db.table.find(args.at(at)).and_then(Entry::object) {
+            let source = match data.again(args.at(at)).and_then(Entry::object) {
                 Some(Object::Zset(zset)) => Source::Zset(zset),
                 Some(Object::Set(set)) => Source::Set(set),
                 _ => Source::Missing,

@@ -310,18 +310,16 @@ pub fn zrandmember(c: &mut Call<'_>) -> Outcome {
     if with_scores && count.is_some_and(|count| !(i64::MIN / 2 + 1..=i64::MAX / 2).contains(&count)) {
         return Err(CommandError::OutOfRange);
     }
-    let mut rng = c.data.rng().clone();
     let Call { data, reply, .. } = c;
-    let zset = data.zset(key)?;
+    let found = data.zset_and_rng(key)?;
     let Some(count) = count else {
-        match zset.and_then(|zset| zset.random(&mut rng)) {
+        match found.and_then(|(zset, rng)| zset.random(rng)) {
             Some((member, _)) => reply.bulk(&member),
             None => reply.null(),
         }
-        *c.data.rng() = rng;
         return Ok(());
     };
-    let Some(zset) = zset.filter(|_| count != 0) else {
+    let Some((zset, rng)) = found.filter(|_| count != 0) else {
         reply.array(0);
         return Ok(());
     };
@@ -329,17 +327,13 @@ pub fn zrandmember(c: &mut Call<'_>) -> Outcome {
     if count < 0 {
         // The same member may come several times.
         let mut rows = Rows::announce(reply, wanted, with_scores);
-        for (member, score) in (0..wanted).map_while(|_| zset.random(&mut rng)) {
-            rows.push(&member, score);
-        }
+        rows.extend((0..wanted).map_while(|_| zset.random(rng)));
     } else if wanted >= zset.len() {
-        let mut rows = Rows::announce(reply, zset.len(), with_scores);
-        zset.iter().rev().for_each(|(member, score)| rows.push(&member, score));
+        Rows::announce(reply, zset.len(), with_scores).extend(zset.iter().rev());
     } else {
         let mut rows = Rows::announce(reply, wanted, with_scores);
-        zset.sample(wanted, &mut rng, |member, score| rows.push(member, score));
+        zset.sample(wanted, rng, |member, score| rows.push(member, score));
     }
-    *c.data.rng() = rng;
     Ok(())
 }
 

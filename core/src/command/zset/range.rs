@@ -150,22 +150,51 @@ impl<'a> Query<'a> {
     /// The ascending ranks of what is asked for.
     fn ranks(&self, zset: &Zset) -> Range<usize> {
         let Range { start, end } = self.bounds.ranks(zset, self.reverse);
-        if matches!(self.bounds, Bounds::Rank(..)) {
-            return start..end;
-        }
         let len = end - start;
         let offset = self.offset.unsigned_abs() as usize;
-        let skipped = match zset.encoding() {
+        let packed = zset.encoding() == ZsetEncoding::Listpack;
+        let skipped = match self.bounds {
+            Bounds::Rank(..) => return start..end,
+            Bounds::Lex(min, max) if packed && len > 0 && self.offset > 0 => {
+                return self.limited(self.lex_walk_on(zset, start..end, min, max), 0);
+            }
             _ if self.offset >= 0 => offset.min(len),
             // Redis has no meaning for it in a small set, and counts from the end in a large one.
-            ZsetEncoding::Skiplist if offset <= len => len - offset,
+            _ if !packed && offset <= len => len - offset,
             _ => len,
         };
-        let count = usize::try_from(self.limit).unwrap_or(usize::MAX).min(len - skipped);
+        self.limited(start..end, skipped)
+    }
+
+    /// What LIMIT leaves of these ranks after `skipped` of them.
+    fn limited(&self, Range { start, end }: Range<usize>, skipped: usize) -> Range<usize> {
+        let count = usize::try_from(self.limit).unwrap_or(usize::MAX).min(end - start - skipped);
         if self.reverse {
             end - skipped - count..end - skipped
         } else {
             start + skipped..start + skipped + count
+        }
+    }
+
+    /// The ranks after the offset in a small set: Redis skips members there without looking at them, which shows when
+    /// the scores are not all equal.
+    fn lex_walk_on(
+        &self,
+        zset: &Zset,
+        Range { start, end }: Range<usize>,
+        min: LexBound<'_>,
+        max: LexBound<'_>,
+    ) -> Range<usize> {
+        let offset = self.offset as usize;
+        if self.reverse {
+            let end = end.saturating_sub(offset);
+            let inside = zset.range(0..end).rev().take_while(|(member, _)| min.admits_from_below(member));
+            end - inside.count()..end
+        } else {
+            let start = start.saturating_add(offset).min(zset.len());
+            let inside =
+                zset.range(start..zset.len()).take_while(|(member, _)| max.admits_from_above(member));
+            start..start + inside.count()
         }
     }
 }
