@@ -667,6 +667,27 @@ fn a_slow_reader_is_closed_over_the_hard_limit_at_once_and_over_the_soft_limit_a
 }
 
 #[test]
+fn clients_that_hold_too_much_together_are_closed_largest_first() {
+    let mut world = World::new();
+    let [small, large, larger, exempt] = [(); 4].map(|()| world.connect());
+    world.check(exempt, "CLIENT NO-EVICT ON", "+OK");
+    for (conn, bytes) in [(small, 1_000), (large, 300_000), (larger, 400_000), (exempt, 500_000)] {
+        world.send(conn, b"*2\r\n$4\r\nECHO\r\n$600000\r\n");
+        world.send(conn, &vec![b'x'; bytes]);
+    }
+    world.advance(1_000);
+    let admin = world.connect();
+    world.check(admin, "CONFIG SET maxmemory 4mb maxmemory-clients 25%", "+OK");
+    world.advance(200);
+    let closed = [small, large, larger, exempt].map(|conn| world.is_closed(conn));
+    assert_eq!(closed, [false, false, true, false]);
+    world.check(admin, "CONFIG SET maxmemory-clients 1000", "+OK");
+    world.advance(200);
+    assert!(!world.is_closed(exempt));
+    assert!(world.is_closed(small) && world.is_closed(large) && world.is_closed(admin));
+}
+
+#[test]
 fn shutdown_is_asked_of_the_process_and_not_answered() {
     let mut world = World::new();
     let conn = world.connect();

@@ -2,6 +2,7 @@
 
 use kevy::keyspace::UnixMillis;
 
+use crate::config::ClientMemory;
 use crate::log::Level;
 
 use super::conn::{ConnId, Waiting};
@@ -68,6 +69,7 @@ impl Shard {
             self.stats.expire_micros += micros;
             self.sample_latency("expire-cycle", micros);
         }
+        self.evict_clients();
         if self.now.unix >= self.cron.swept + 1000 {
             self.cron.swept = self.now.unix;
             self.sweep_clients();
@@ -122,6 +124,34 @@ impl Shard {
                 continue;
             }
             self.check_output_limit(id);
+        }
+    }
+
+    /// `maxmemory-clients`: closes the largest clients until all together hold no more than that.
+    fn evict_clients(&mut self) {
+        let limit = match self.config.clients.maxmemory {
+            ClientMemory::Bytes(bytes) => bytes,
+            ClientMemory::Percent(percent) => {
+                (u128::from(self.config.settings.maxmemory) * u128::from(percent) / 100) as u64
+            }
+        };
+        if limit == 0 {
+            return;
+        }
+        let mut clients: Vec<(u64, ConnId, bool)> = (self.clients())
+            .map(|conn| (session::client::memory(conn) as u64, conn.id, conn.no_evict))
+            .collect();
+        let mut held: u64 = clients.iter().map(|&(bytes, ..)| bytes).sum();
+        clients.retain(|&(_, _, protected)| !protected);
+        clients.sort_unstable();
+        while held > limit
+            && let Some((bytes, id, _)) = clients.pop()
+        {
+            held -= bytes;
+            self.stats.evicted_clients += 1;
+            let conn = self.conns[id.0 as usize].as_deref().expect("just seen");
+            crate::log!(Level::Notice, "Evicting client: {}", session::client::describe(self, conn));
+            self.close(id);
         }
     }
 
