@@ -95,8 +95,7 @@ fn a_pipeline_answers_in_order_and_a_transaction_at_once() {
     }
     let answers: Vec<i64> = pipeline.query(&mut c).unwrap();
     assert_eq!(answers, (0..10_000).collect::<Vec<_>>());
-    let (old, new): (i64, i64) =
-        redis::pipe().atomic().get("key:7").incr("key:7", 1).query(&mut c).unwrap();
+    let (old, new): (i64, i64) = redis::pipe().atomic().get("key:7").incr("key:7", 1).query(&mut c).unwrap();
     assert_eq!((old, new), (7, 8));
 }
 

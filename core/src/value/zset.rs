@@ -400,12 +400,18 @@ impl Zset {
     pub fn score_range(&self, min: ScoreBound, max: ScoreBound) -> Range<usize> {
         let (start, end) = match &self.encoded {
             Encoded::Packed(listpack) => {
-                let scores = || packed_pairs(listpack).map(|(_, score)| score);
-                let start = scores().take_while(|score| !min.admits_from_below(*score)).count();
-                (
-                    start,
-                    start + scores().skip(start).take_while(|score| max.admits_from_above(*score)).count(),
-                )
+                let below =
+                    |inside: &dyn Fn(f64) -> bool| packed_partition(listpack, |_, score| inside(score)).0;
+                let end = match max {
+                    // Asked for all the time, and known without a look.
+                    ScoreBound::Incl(f64::INFINITY) => self.len(),
+                    _ => below(&|score| max.admits_from_above(score)),
+                };
+                let start = match min {
+                    ScoreBound::Incl(f64::NEG_INFINITY) => 0,
+                    _ => below(&|score| !min.admits_from_below(score)),
+                };
+                (start, end)
             }
             Encoded::Large(large) => (
                 match min {

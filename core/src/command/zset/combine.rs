@@ -8,7 +8,7 @@
 use super::{Rows, store};
 use crate::command::{Call, CommandError, Outcome};
 use crate::keyspace::Data;
-use crate::keyspace::entry::Entry;
+use crate::keyspace::entry;
 use crate::number::{parse_f64, parse_i64};
 use crate::resp::Args;
 use crate::value::Object;
@@ -18,6 +18,7 @@ use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasher;
 use std::ops::Range;
 
@@ -166,7 +167,7 @@ impl Request {
             return Err(CommandError::Syntax);
         }
         for at in keys.clone() {
-            match c.data.read(c.args.at(at)).map(Entry::object) {
+            match c.data.read(c.args.at(at)).map(entry::Entry::object) {
                 None | Some(Some(Object::Set(_) | Object::Zset(_))) => {}
                 Some(_) => return Err(CommandError::WrongType),
             }
@@ -208,7 +209,7 @@ impl Request {
     /// The inputs in the order in which they are combined.
     fn inputs<'a>(&self, data: &'a Data<'_>, args: Args<'_>) -> Vec<Input<'a>> {
         let input = |(index, at)| {
-            let source = match data.again(args.at(at)).and_then(Entry::object) {
+            let source = match data.again(args.at(at)).and_then(entry::Entry::object) {
                 Some(Object::Zset(zset)) => Source::Zset(zset),
                 Some(Object::Set(set)) => Source::Set(set),
                 _ => Source::Missing,
@@ -231,7 +232,8 @@ impl Request {
             Combination::Intersection => self.intersection(inputs).collect(),
             Combination::Difference => difference(inputs).collect(),
         };
-        rows.sort_unstable_by(|(member, score), (other_member, other_score)| {
+        // Runs that ascend already, as each sorted set does, cost nothing.
+        rows.sort_by(|(member, score), (other_member, other_score)| {
             score.partial_cmp(other_score).unwrap_or(Ordering::Equal).then_with(|| member.cmp(other_member))
         });
         rows
@@ -243,11 +245,21 @@ impl Request {
         }
         let hashing = Hashing { seed: self.seed, secrets: &SharedSeed::from_u64(self.seed) };
         let most = inputs.iter().map(|input| input.source.len()).max().unwrap_or(0);
-        let mut scores: HashMap<Member<'a>, f64, _> = HashMap::with_capacity_and_hasher(most, hashing);
+        let mut places: HashMap<Member<'a>, usize, _> = HashMap::with_capacity_and_hasher(most, hashing);
+        let mut rows: Vec<(Member<'a>, f64)> = Vec::with_capacity(most);
         for (member, score) in inputs.iter().flat_map(Input::weighted) {
-            scores.entry(member).and_modify(|sum| *sum = self.aggregate.apply(*sum, score)).or_insert(score);
+            match places.entry(member) {
+                Entry::Occupied(place) => {
+                    let sum = &mut rows[*place.get()].1;
+                    *sum = self.aggregate.apply(*sum, score);
+                }
+                Entry::Vacant(place) => {
+                    place.insert(rows.len());
+                    rows.push((member, score));
+                }
+            }
         }
-        scores.into_iter().collect()
+        rows
     }
 
     fn intersection<'a>(&self, inputs: &[Input<'a>]) -> impl Iterator<Item = (Member<'a>, f64)> {
