@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kevy::resp::{Frame, Protocol};
 
 use crate::gates::c_string;
-use crate::keyspace::{NOT_INTEGER, SYNTAX};
+use crate::keyspace::{NOT_INTEGER, SYNTAX, int32};
 use crate::{Answer, Ask, Bytes, Model, Session, Want, number};
 
 /// What CLIENT REPLY asked for.
@@ -58,8 +58,7 @@ pub fn echo(_: &mut Model, ask: &Ask) -> Answer {
 }
 
 pub fn select(m: &mut Model, ask: &Ask) -> Answer {
-    let index = number::int_from(ask.arg(1), i32::MIN as i64..=i32::MAX as i64).ok_or(NOT_INTEGER)?;
-    let db = m.db_index(index)?;
+    let db = m.db_index(int32(ask.arg(1))?)?;
     m.session(ask.conn).db = db;
     Ok(Want::ok())
 }

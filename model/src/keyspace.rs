@@ -1,6 +1,6 @@
 //! How rules look at keys and change them: expiry, WATCH, events and waiting clients are seen to here, once.
 
-use crate::{Ask, Bytes, Entry, Millis, Model, Value};
+use crate::{Ask, Bytes, Entry, Millis, Model, Value, number};
 
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 pub const SYNTAX: &str = "ERR syntax error";
@@ -38,6 +38,15 @@ impl Value {
             Value::Zset(zset) => zset.keys().collect(),
             Value::String(_) | Value::List(_) => Vec::new(),
         }
+    }
+}
+
+/// A 32-bit integer.
+pub fn int32(text: &[u8]) -> Result<i64, String> {
+    let value = number::int(text).ok_or(NOT_INTEGER)?;
+    match i32::try_from(value) {
+        Ok(_) => Ok(value),
+        Err(_) => Err("ERR value is out of range, value must between -2147483648 and 2147483647".into()),
     }
 }
 
@@ -122,11 +131,12 @@ impl Model {
 
     /// Sets a key to a new value whatever it was; its deadline ends.
     pub(crate) fn put(&mut self, ask: &Ask, key: &[u8], value: Value) {
+        self.entry(ask, key);
         self.write(ask, key, value);
         self.set_deadline(ask, key, None);
     }
 
-    /// Writes a value that was changed in place, or a new one: a deadline stays.
+    /// Writes a value that was changed in place, or a new one: a deadline stays. WATCH is not told.
     pub(crate) fn write(&mut self, ask: &Ask, key: &[u8], value: Value) {
         let is_collection = matches!(value, Value::List(_) | Value::Zset(_));
         match self.dbs[ask.db].get_mut(key) {
@@ -143,7 +153,6 @@ impl Model {
                 }
             }
         }
-        self.touch(ask.db, key);
     }
 
     /// The usual end of a command that changed a value: write, event, and if a collection became empty, removal.
@@ -151,6 +160,7 @@ impl Model {
         let emptied = value.is_empty_collection();
         if !emptied {
             self.write(ask, key, value);
+            self.touch(ask.db, key);
             self.notify(class, event, ask.db, key);
         } else if self.remove(ask, key) {
             self.notify(class, event, ask.db, key);

@@ -281,7 +281,9 @@ impl Model {
             Some(ReplyMode::Off) => true,
             _ => false,
         };
-        if silent { Vec::new() } else { want.into_frames() }
+        // Confirmations of SUBSCRIBE are pushed, and pushes are always sent.
+        let sent = |frame: &Want| !silent || matches!(frame, Want::Push(_));
+        want.into_frames().into_iter().filter(sent).collect()
     }
 
     fn session(&mut self, conn: usize) -> &mut Session {

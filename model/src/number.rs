@@ -109,14 +109,24 @@ pub fn is_double_text(text: &[u8], value: f64) -> bool {
     reads_back && digits(text) == 17 && digits(&shortest) >= 15
 }
 
-/// A number as a double, as scores, increments and timeouts are read: decimal or `inf`, nothing around it.
+/// A number as a double, as scores are read (C's `strtod`): decimal, hexadecimal or `inf`, nothing around it, and
+/// neither too large nor too small.
+#[allow(dead_code)]
 pub fn double(text: &[u8]) -> Option<f64> {
-    let text = std::str::from_utf8(text).ok()?;
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if unsigned.starts_with(['+', '-']) {
-        return None;
-    }
-    text.parse::<f64>().ok().filter(|value| !value.is_nan())
+    let is_hex = text.iter().any(|byte| matches!(byte, b'x' | b'X'));
+    let value = if is_hex { LongDouble::parse(text)?.to_f64() } else { decimal_double(text)? };
+    let mantissa = text.split(|byte| matches!(byte, b'e' | b'E')).next()?;
+    let is_zero = is_hex || mantissa.iter().all(|byte| matches!(byte, b'0' | b'.' | b'+' | b'-'));
+    let spelled_out = text.to_ascii_lowercase().windows(3).any(|part| part == b"inf");
+    let too_large = value.is_infinite() && !spelled_out;
+    let too_small = value == 0.0 && !is_zero;
+    Some(value).filter(|_| !too_large && !too_small)
+}
+
+/// A decimal number or `inf`, nothing around it; what is too large becomes infinite.
+pub fn decimal_double(text: &[u8]) -> Option<f64> {
+    let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(value).filter(|value| !value.is_nan())
 }
 
 /// A natural number of any size: 32 bits a limb, the lowest first, no zero limb at the end.
@@ -362,6 +372,16 @@ impl LongDouble {
             }
             LongDouble::Infinite { .. } => self.clone(),
         }
+    }
+
+    fn to_f64(&self) -> f64 {
+        let (negative, magnitude) = match *self {
+            LongDouble::Infinite { negative } => (negative, f64::INFINITY),
+            LongDouble::Finite { negative, mantissa, exponent } => {
+                (negative, mantissa as f64 * 2f64.powi(exponent))
+            }
+        };
+        if negative { -magnitude } else { magnitude }
     }
 
     /// Rounded up; `None` above the range, the least integer below it.
