@@ -81,12 +81,33 @@ impl Want {
         Want::Such(words, Rc::new(condition))
     }
 
+    /// The lines that HELP answers; their text is nobody's contract.
+    pub fn help() -> Want {
+        let is_line = |frame: &Frame| matches!(frame, Frame::Simple(_));
+        Want::such(
+            "lines of help",
+            move |frame| matches!(frame, Frame::Array(lines) if !lines.is_empty() && lines.iter().all(is_line)),
+        )
+    }
+
     /// The frames it stands for on the wire.
     pub fn into_frames(self) -> Vec<Want> {
         match self {
             Want::Frames(frames) => frames,
             Want::Blocks => Vec::new(),
             one => vec![one],
+        }
+    }
+
+    /// The pushes in it.
+    pub(crate) fn into_pushes(self) -> Vec<Want> {
+        match self {
+            Want::Push(_) => vec![self],
+            Want::In(protocol, want) => {
+                want.into_pushes().into_iter().map(|push| Want::In(protocol, Box::new(push))).collect()
+            }
+            Want::Array(wants) => wants.into_iter().flat_map(Want::into_pushes).collect(),
+            _ => vec![],
         }
     }
 
@@ -181,6 +202,19 @@ fn pairs_in_any_order(wants: &[(Want, Want)], pairs: &[(Frame, Frame)], protocol
 pub fn judge(want: &Want, frame: &Frame, protocol: Protocol) -> Result<(), Divergence> {
     if want.allows(frame, protocol) {
         return Ok(());
+    }
+    // Of two long arrays, only the elements that differ.
+    if let (Want::Array(wants), Frame::Array(frames)) = (want, frame)
+        && wants.len() == frames.len()
+    {
+        let pairs = wants.iter().zip(frames).enumerate();
+        let differing = pairs.filter_map(|(place, (want, frame))| {
+            judge(want, frame, protocol)
+                .err()
+                .map(|Divergence { wanted, got }| (format!("[{place}] {wanted}"), format!("[{place}] {got}")))
+        });
+        let (wanted, got): (Vec<_>, Vec<_>) = differing.unzip();
+        return Err(Divergence { wanted: wanted.join(" "), got: got.join(" ") });
     }
     Err(Divergence { wanted: format!("{want:?}"), got: format!("{}", frame.to_bytes().escape_ascii()) })
 }

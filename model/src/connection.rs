@@ -79,7 +79,10 @@ pub fn quit(m: &mut Model, ask: &Ask) -> Answer {
 /// As if the connection had just been made; only its number stays.
 pub fn reset(m: &mut Model, ask: &Ask) -> Answer {
     let session = m.session(ask.conn);
-    *session = Session { id: session.id, ..Session::new() };
+    // A CLIENT REPLY SKIP before it is still in force; OFF is not.
+    let reply_mode =
+        if session.reply_mode == ReplyMode::SkipThis { ReplyMode::SkipThis } else { ReplyMode::On };
+    *session = Session { id: session.id, reply_mode, ..Session::new() };
     Ok(Want::Status("RESET"))
 }
 
@@ -155,7 +158,8 @@ fn valid_name(name: &Bytes) -> Result<Bytes, String> {
 }
 
 fn is_one_word(text: &[u8]) -> bool {
-    text.iter().all(|byte| (b'!'..=b'~').contains(byte))
+    // What follows a zero byte is not looked at.
+    text.iter().take_while(|&&byte| byte != 0).all(|byte| (b'!'..=b'~').contains(byte))
 }
 
 pub fn client_setname(m: &mut Model, ask: &Ask) -> Answer {
@@ -259,5 +263,5 @@ pub fn client_unpause(_: &mut Model, _: &Ask) -> Answer {
 }
 
 pub fn client_help(_: &mut Model, _: &Ask) -> Answer {
-    Ok(Want::Unspecified)
+    Ok(Want::help())
 }

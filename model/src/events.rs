@@ -12,7 +12,8 @@ impl Model {
     /// Reports an event of the class called `class`.
     pub(crate) fn notify(&mut self, class: char, event: &str, db: usize, key: &[u8]) {
         let enabled = self.config.get("notify-keyspace-events").cloned().unwrap_or_default();
-        if !enabled.contains(class) && !(enabled.contains('A') && ALL.contains(class)) {
+        let wanted = enabled.contains(class) || enabled.contains('A') && ALL.contains(class);
+        if !wanted {
             return;
         }
         if enabled.contains('K') {

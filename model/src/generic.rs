@@ -2,9 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use kevy::command::CommandId;
-use kevy::resp::Frame;
-
 use crate::gates::c_string;
 use crate::keyspace::{NOT_INTEGER, SYNTAX, int32};
 use crate::{Answer, Ask, Bytes, Entry, Millis, Model, Value, Want, glob, number, scan};
@@ -132,7 +129,9 @@ pub fn move_key(m: &mut Model, ask: &Ask) -> Answer {
 /// Every key that matches, in any order; never one whose time is up.
 pub fn keys(m: &mut Model, ask: &Ask) -> Answer {
     let names = live_keys(m, ask).into_keys();
-    Ok(Want::AnyOrder(names.filter(|key| glob::matches(ask.arg(1), key)).map(Want::Bulk).collect()))
+    Ok(Want::AnyOrder(
+        names.filter(|key| ask.arg(1) == b"*" || glob::matches(ask.arg(1), key)).map(Want::Bulk).collect(),
+    ))
 }
 
 fn live_keys(m: &Model, ask: &Ask) -> BTreeMap<Bytes, Value> {
@@ -312,12 +311,11 @@ pub fn object_idletime(m: &mut Model, ask: &Ask) -> Answer {
     }
 }
 
-/// Small integers are shared by all who use them.
+/// Small integers are shared by all who use them; a value that a transaction set is shared with its queue.
 pub fn object_refcount(m: &mut Model, ask: &Ask) -> Answer {
-    object(m, ask, |_| Want::OneOf(vec![Want::Int(1), Want::Int(i32::MAX as i64)]))
+    object(m, ask, |_| Want::IntBetween(1, i32::MAX as i64))
 }
 
-pub fn object_help(_: &mut Model, ask: &Ask) -> Answer {
-    debug_assert!(ask.id == CommandId::ObjectHelp);
-    Ok(Want::such("lines of help", |frame| matches!(frame, Frame::Array(lines) if !lines.is_empty())))
+pub fn object_help(_: &mut Model, _: &Ask) -> Answer {
+    Ok(Want::help())
 }

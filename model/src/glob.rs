@@ -4,21 +4,27 @@
 //! corner cases: a class without `]` ends with the pattern; a range may be written backwards; a `\` at the end is
 //! itself.
 
-/// Whether all of `text` matches.
+/// Whether all of `text` matches. The empty text matches nothing but the empty pattern, not even `*` (KEYS and SCAN know
+/// that `*` means everything and do not ask).
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() { pattern.is_empty() } else { rest_matches(pattern, text) }
+}
+
+/// The same for a part of a text that is not empty: `*` matches its empty end.
+fn rest_matches(pattern: &[u8], text: &[u8]) -> bool {
     match pattern {
         [] => text.is_empty(),
-        [b'*', rest @ ..] => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
-        [b'?', rest @ ..] => !text.is_empty() && matches(rest, &text[1..]),
+        [b'*', rest @ ..] => (0..=text.len()).any(|skipped| rest_matches(rest, &text[skipped..])),
+        [b'?', rest @ ..] => !text.is_empty() && rest_matches(rest, &text[1..]),
         [b'[', class @ ..] => match text {
             [first, others @ ..] => {
                 let (listed, rest) = class_lists(class, *first);
-                listed && matches(rest, others)
+                listed && rest_matches(rest, others)
             }
             [] => false,
         },
         [b'\\', byte, rest @ ..] | [byte, rest @ ..] => {
-            text.first() == Some(byte) && matches(rest, &text[1..])
+            text.first() == Some(byte) && rest_matches(rest, &text[1..])
         }
     }
 }
@@ -65,6 +71,8 @@ mod tests {
             ("\\*", "a", false),
             ("[abc", "c", true),
             ("", "", true),
+            ("*", "", false),
+            ("a*", "a", true),
             ("a\\", "a\\", true),
         ] {
             assert_eq!(matches(pattern.as_bytes(), text.as_bytes()), expected, "{pattern} {text}");

@@ -89,6 +89,13 @@ impl Model {
         keys.chain(clients).filter(|&deadline| deadline >= after).min()
     }
 
+    /// Keys whose time is up and that nobody has looked at since. SCAN and RANDOMKEY come upon some of them, which ones
+    /// is open: a runner that watches the event `expired` has all of them looked at (EXISTS) before it sends these.
+    pub fn expired_keys(&self, now: Millis) -> Vec<(usize, Bytes)> {
+        let keys = self.dbs.iter().enumerate().flat_map(|(db, keys)| keys.keys().map(move |key| (db, key)));
+        keys.filter(|(db, key)| self.is_expired(*db, key, now)).map(|(db, key)| (db, key.clone())).collect()
+    }
+
     /// The value for a command that is about to change it.
     pub(crate) fn find(&mut self, ask: &Ask, key: &[u8]) -> Option<Value> {
         self.entry(ask, key).map(|entry| entry.value)

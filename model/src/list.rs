@@ -265,7 +265,11 @@ pub fn lpos(m: &mut Model, ask: &Ask) -> Answer {
         if ask.is(at, "RANK") {
             rank = number::int(value).ok_or(NOT_INTEGER)?;
             if rank == i64::MIN {
-                return Err("ERR value is out of range".into());
+                return Err(format!(
+                    "ERR value is out of range, value must between {} and {}",
+                    -i64::MAX,
+                    i64::MAX
+                ));
             } else if rank == 0 {
                 return Err(
                     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second \

@@ -23,7 +23,15 @@ impl Session {
         self.channels.len() + self.patterns.len()
     }
 
-    fn names(&mut self, kind: Kind) -> &mut BTreeSet<Bytes> {
+    fn names(&self, kind: Kind) -> &BTreeSet<Bytes> {
+        match kind {
+            Kind::Channel => &self.channels,
+            Kind::Pattern => &self.patterns,
+            Kind::Shard => &self.shard_channels,
+        }
+    }
+
+    fn names_mut(&mut self, kind: Kind) -> &mut BTreeSet<Bytes> {
         match kind {
             Kind::Channel => &mut self.channels,
             Kind::Pattern => &mut self.patterns,
@@ -40,7 +48,7 @@ impl Session {
 fn add(m: &mut Model, ask: &Ask, kind: Kind, word: &str) -> Answer {
     let session = m.session(ask.conn);
     let confirm = |name: &Bytes| {
-        session.names(kind).insert(name.clone());
+        session.names_mut(kind).insert(name.clone());
         session.confirmation(kind, word, Want::bulk(name))
     };
     Ok(Want::Frames(ask.argv[1..].iter().map(confirm).collect()))
@@ -51,7 +59,7 @@ fn remove(m: &mut Model, ask: &Ask, kind: Kind, word: &str) -> Answer {
     let session = m.session(ask.conn);
     if ask.argc() > 1 {
         let confirm = |name: &Bytes| {
-            session.names(kind).remove(name);
+            session.names_mut(kind).remove(name);
             session.confirmation(kind, word, Want::bulk(name))
         };
         return Ok(Want::Frames(ask.argv[1..].iter().map(confirm).collect()));
@@ -62,7 +70,7 @@ fn remove(m: &mut Model, ask: &Ask, kind: Kind, word: &str) -> Answer {
     }
     let any = Want::OneOf(all.iter().map(Want::bulk).collect());
     let confirm = |name: &Bytes| {
-        session.names(kind).remove(name);
+        session.names_mut(kind).remove(name);
         session.confirmation(kind, word, any.clone())
     };
     Ok(Want::Frames(all.iter().map(confirm).collect()))
@@ -84,7 +92,11 @@ pub fn punsubscribe(m: &mut Model, ask: &Ask) -> Answer {
     remove(m, ask, Kind::Pattern, "punsubscribe")
 }
 
+/// The only one of these that EXEC refuses.
 pub fn ssubscribe(m: &mut Model, ask: &Ask) -> Answer {
+    if !ask.may_block {
+        return Err("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client".into());
+    }
     add(m, ask, Kind::Shard, "ssubscribe")
 }
 
@@ -140,11 +152,11 @@ impl Model {
     }
 
     fn all_names(&self, kind: Kind) -> BTreeSet<Bytes> {
-        self.sessions.values().cloned().flat_map(|mut session| session.names(kind).clone()).collect()
+        self.sessions.values().flat_map(|session| session.names(kind).clone()).collect()
     }
 
     fn subscribers(&self, kind: Kind, name: &Bytes) -> usize {
-        self.sessions.values().cloned().filter(|s| s.clone().names(kind).contains(name)).count()
+        self.sessions.values().filter(|session| session.names(kind).contains(name)).count()
     }
 }
 
@@ -185,5 +197,5 @@ pub fn pubsub_numpat(m: &mut Model, _: &Ask) -> Answer {
 }
 
 pub fn pubsub_help(_: &mut Model, _: &Ask) -> Answer {
-    Ok(Want::Unspecified)
+    Ok(Want::help())
 }

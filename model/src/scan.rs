@@ -141,5 +141,5 @@ fn cursor_and_items(reply: &Frame) -> Option<(u64, &[Frame])> {
 
 /// Whether a name passes MATCH.
 pub fn passes(options: &Options, name: &[u8]) -> bool {
-    options.pattern.as_ref().is_none_or(|pattern| glob::matches(pattern, name))
+    options.pattern.as_ref().is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, name))
 }

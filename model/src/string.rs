@@ -217,7 +217,7 @@ pub fn msetnx(m: &mut Model, ask: &Ask) -> Answer {
 }
 
 fn pairs<'a>(ask: &Ask<'a>) -> Result<Vec<(&'a Bytes, &'a Bytes)>, String> {
-    if ask.argc() % 2 == 0 {
+    if ask.argc().is_multiple_of(2) {
         return Err(crate::gates::wrong_arity(ask.id.command().name));
     }
     Ok(ask.argv[1..].chunks(2).map(|pair| (&pair[0], &pair[1])).collect())
@@ -249,7 +249,7 @@ pub fn part(length: usize, start: i64, end: i64) -> Option<std::ops::RangeInclus
     let length = length as i64;
     let from_start = |index: i64| if index < 0 { (index.saturating_add(length)).max(0) } else { index };
     let (start, end) = (from_start(start), from_start(end).min(length - 1));
-    (start <= end && start < length).then(|| start as usize..=end as usize)
+    (start <= end && start < length).then_some(start as usize..=end as usize)
 }
 
 pub fn getrange(m: &mut Model, ask: &Ask) -> Answer {
