@@ -14,8 +14,11 @@ use kevy::value::listpack::{Item, Listpack};
 use kevy::value::set::{Set, SetLimits};
 use kevy::value::zset::{Zset, ZsetLimits};
 
-/// Every target by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+/// A target with its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
     ("resp_decode", resp_decode),
     ("frame_decode", frame_decode),
     ("glob", glob),
