@@ -83,9 +83,7 @@ fn elements<'v>(reply: &mut Reply<'_>, items: impl ExactSizeIterator<Item = Item
         let each = first.len() + ELEMENT_OVERHEAD;
         reply.reserve(items.len().saturating_mul(each).min(RESERVE_MAX));
     }
-    for item in items {
-        element(reply, item);
-    }
+    items.for_each(|item| element(reply, item));
 }
 
 /// An integer whose opposite exists.

@@ -314,6 +314,7 @@ static SMALL_HEADERS: [[u8; 8]; SMALL] = {
     table
 };
 
+#[inline]
 const fn small_len(n: usize) -> usize {
     4 + (n >= 10) as usize + (n >= 100) as usize
 }

@@ -572,6 +572,24 @@ impl<'a> Iterator for Iter<'a> {
     fn size_hint(&self) -> (usize, Option<usize>) {
         (self.remaining, Some(self.remaining))
     }
+
+    /// Node by node: the loop over a node's entries does not ask again which kind of node it is in.
+    #[inline]
+    fn fold<B, F: FnMut(B, Item<'a>) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut folded = init;
+        while self.remaining > 0 {
+            if let (NodeIter::Packed(entries), End::Front) = (&mut self.current, self.from) {
+                for item in entries.take(self.remaining) {
+                    self.remaining -= 1;
+                    folded = f(folded, item);
+                }
+            }
+            // The first element of the next node, or any when walking backwards.
+            let Some(item) = self.next() else { break };
+            folded = f(folded, item);
+        }
+        folded
+    }
 }
 
 impl ExactSizeIterator for Iter<'_> {}
@@ -1011,6 +1029,27 @@ mod tests {
             list.push_back(i.to_string().as_bytes(), limits);
         }
         list
+    }
+
+    #[test]
+    fn folding_visits_what_next_visits() {
+        let limits = ListLimits { max_listpack_size: 3, packed_threshold: 5 };
+        let mut list = List::new();
+        for n in 0..20 {
+            let value = if n % 7 == 3 { format!("large {n}") } else { n.to_string() };
+            list.push_back(value.as_bytes(), &limits);
+        }
+        for (start, stop) in (0..20).flat_map(|start| (start - 1..20).map(move |stop| (start, stop))) {
+            let mut iter = list.range(start, stop);
+            let next: Vec<_> = std::iter::from_fn(|| iter.next().map(|item| item.to_vec())).collect();
+            let mut folded = Vec::new();
+            list.range(start, stop).for_each(|item| folded.push(item.to_vec()));
+            assert_eq!(folded, next);
+        }
+        let mut backwards = Vec::new();
+        list.iter_rev().for_each(|item| backwards.push(item.to_vec()));
+        backwards.reverse();
+        assert_eq!(backwards, list.iter().map(|item| item.to_vec()).collect::<Vec<_>>());
     }
 
     #[test]
