@@ -3,6 +3,8 @@
 //! On x86-64 with an invariant time-stamp counter it is that counter, calibrated once against the monotonic clock at
 //! start; elsewhere it is the monotonic clock. Nothing but durations shown to operators depends on it.
 
+#![allow(clippy::disallowed_methods, reason = "this is the room of the clock")]
+
 use std::sync::OnceLock;
 use std::time::Instant;
 

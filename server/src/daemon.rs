@@ -1,4 +1,6 @@
 //! The process and its surroundings: going to the background, the pid file, the number of open files.
+
+#![allow(clippy::disallowed_methods, reason = "process housekeeping")]
 #![allow(unsafe_code)]
 
 use std::fs::{self, File};

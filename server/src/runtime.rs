@@ -1,5 +1,7 @@
 //! The process: listeners, signals, the freeing thread, and the loop of each shard.
 
+#![allow(clippy::disallowed_methods, reason = "the process around the shards")]
+
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;

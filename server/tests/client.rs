@@ -1,6 +1,8 @@
 //! The binary as a program that uses the `redis` crate sees it: pipelines, transactions, publish/subscribe, blocking
 //! pops, RESP3, over TCP and a Unix socket. The server listens in a directory of its own; nothing is on a fixed port.
 
+#![allow(clippy::disallowed_methods, reason = "tests of the process may")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
 use std::thread;

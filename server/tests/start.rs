@@ -1,5 +1,7 @@
 //! The process at its start, as a user sees it: what it prints where, and how it ends.
 
+#![allow(clippy::disallowed_methods, reason = "tests of the process may")]
+
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};

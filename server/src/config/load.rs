@@ -5,6 +5,8 @@
 //! of its own. Reading has no effect on the process: `dir` is looked at, not entered, and relative paths behind it
 //! are taken from there.
 
+#![allow(clippy::disallowed_methods, reason = "configuration files are read before any shard exists")]
+
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Transcripts of Redis 8.0, and properties that hold for every row of the table.
 
+#![allow(clippy::disallowed_methods, reason = "a test may use files")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;

@@ -4,6 +4,8 @@
 //! whole. A read that fills less than the receive area is taken to have emptied the socket, so no second read is
 //! spent on finding that out.
 
+#![allow(clippy::disallowed_methods, reason = "the reactor says what time it is")]
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
