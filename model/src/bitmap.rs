@@ -249,7 +249,9 @@ pub fn bitfield(m: &mut Model, ask: &Ask) -> Answer {
         let (reply, new) = match operation.action {
             Action::Get => (Some(field), None),
             Action::Set(new) => {
-                let new = fit(new as i128, operation);
+                // For an unsigned field a negative number is a very large one.
+                let new = if operation.signed { new as i128 } else { new as u64 as i128 };
+                let new = fit(new, operation);
                 (new.map(|_| field), new)
             }
             Action::IncrBy(by) => {

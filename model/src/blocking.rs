@@ -27,7 +27,6 @@ pub struct Blocked {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BlockedOn {
     List,
-    #[allow(dead_code)]
     Zset,
 }
 

@@ -65,14 +65,9 @@ macro_rules! typed {
 }
 typed!(as_string, String, Bytes);
 typed!(as_list, List, Vec<Bytes>);
-typed!(
-    #[allow(dead_code)]
-    as_set,
-    Set,
-    std::collections::BTreeSet<Bytes>
-);
-typed!(#[allow(dead_code)] as_hash, Hash, std::collections::BTreeMap<Bytes, Bytes>);
-typed!(#[allow(dead_code)] as_zset, Zset, std::collections::BTreeMap<Bytes, f64>);
+typed!(as_set, Set, std::collections::BTreeSet<Bytes>);
+typed!(as_hash, Hash, std::collections::BTreeMap<Bytes, Bytes>);
+typed!(as_zset, Zset, std::collections::BTreeMap<Bytes, f64>);
 
 impl Model {
     /// Whether the key is there with its deadline behind it.

@@ -15,6 +15,16 @@
 //! 3. Read what [`Step::deliveries`] lists: further frames of the same reply, messages, replies to clients that had
 //!    been blocked; [`judge`] each.
 //!
+//! What is left open, and a runner must not ask for or must see to:
+//!
+//! - Keys expire when they are looked at, as in a Redis with `DEBUG SET-ACTIVE-EXPIRE 0`; see
+//!   [`Model::expired_keys`] about commands that come upon them by chance.
+//! - After a request without a reply nothing tells that the server has read it: send something on another connection
+//!   and await its reply before the next request.
+//! - `SORT … ALPHA BY … STORE` stores elements of equal weight in an order of the server's own; with a LIMIT that cuts
+//!   through them, even which of them GET looks up is open. Texts are compared as in the locale `C`.
+//! - CLIENT REPLY inside MULTI breaks the protocol: the header of EXEC's reply has been sent, or not, by then.
+//!
 //! # How the specification is laid out
 //!
 //! Every command has a *rule*, a function `fn(&mut Model, &Ask) -> Answer` called as the command, in the module of its

@@ -224,6 +224,16 @@ pub fn brpoplpush(m: &mut Model, ask: &Ask) -> Answer {
     move_or_wait(m, ask, End::Right, End::Left, Some(3))
 }
 
+/// Any integer but the least, which has no opposite.
+fn negatable(text: &[u8]) -> Result<i64, String> {
+    let (low, high) = (-i64::MAX, i64::MAX);
+    let value = number::int(text).ok_or(NOT_INTEGER)?;
+    match value {
+        i64::MIN => Err(format!("ERR value is out of range, value must between {low} and {high}")),
+        _ => Ok(value),
+    }
+}
+
 /// The place that an index means, negative ones counting from the end.
 fn place(length: usize, index: i64) -> Option<usize> {
     let index = if index < 0 { index.checked_add(length as i64)? } else { index };
@@ -263,14 +273,8 @@ pub fn lpos(m: &mut Model, ask: &Ask) -> Answer {
     while at < ask.argc() {
         let Some(value) = ask.argv.get(at + 1) else { return Err(SYNTAX.into()) };
         if ask.is(at, "RANK") {
-            rank = number::int(value).ok_or(NOT_INTEGER)?;
-            if rank == i64::MIN {
-                return Err(format!(
-                    "ERR value is out of range, value must between {} and {}",
-                    -i64::MAX,
-                    i64::MAX
-                ));
-            } else if rank == 0 {
+            rank = negatable(value)?;
+            if rank == 0 {
                 return Err(
                     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second \
                             ... or use negative to start from the end of the list"
@@ -338,7 +342,7 @@ pub fn ltrim(m: &mut Model, ask: &Ask) -> Answer {
 
 /// Removes the first (negative count: the last) so many that are equal; 0: all.
 pub fn lrem(m: &mut Model, ask: &Ask) -> Answer {
-    let count = number::int(ask.arg(2)).ok_or(NOT_INTEGER)?;
+    let count = negatable(ask.arg(2))?;
     let Some(list) = as_list(m.find(ask, ask.arg(1)))? else { return Ok(Want::Int(0)) };
     let mut doomed: Vec<usize> = (0..list.len()).filter(|&place| list[place] == *ask.arg(3)).collect();
     if count < 0 {

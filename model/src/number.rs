@@ -20,8 +20,8 @@ pub fn unsigned(text: &[u8]) -> Option<u64> {
         return u64::try_from(value).ok();
     }
     let text = text.split(|&byte| byte == 0).next()?;
-    let text = text.trim_ascii_start_with_vertical_tab();
-    let (negative, digits) = match text {
+    let spaces = text.iter().take_while(|byte| is_c_space(byte)).count();
+    let (negative, digits) = match &text[spaces..] {
         [b'-', digits @ ..] => (true, digits),
         [b'+', digits @ ..] => (false, digits),
         digits => (false, digits),
@@ -33,19 +33,8 @@ pub fn unsigned(text: &[u8]) -> Option<u64> {
     Some(if negative { value.wrapping_neg() } else { value })
 }
 
-trait TrimAsC {
-    fn trim_ascii_start_with_vertical_tab(&self) -> &[u8];
-}
-
-impl TrimAsC for [u8] {
-    fn trim_ascii_start_with_vertical_tab(&self) -> &[u8] {
-        let spaces = self.iter().take_while(|&&byte| is_c_space(byte)).count();
-        &self[spaces..]
-    }
-}
-
 /// C's `isspace`.
-pub fn is_c_space(byte: u8) -> bool {
+fn is_c_space(byte: &u8) -> bool {
     matches!(byte, b' ' | 9..=13)
 }
 
@@ -111,7 +100,6 @@ pub fn is_double_text(text: &[u8], value: f64) -> bool {
 
 /// A number as a double, as scores are read (C's `strtod`): decimal, hexadecimal or `inf`, nothing around it, and
 /// neither too large nor too small.
-#[allow(dead_code)]
 pub fn double(text: &[u8]) -> Option<f64> {
     let is_hex = text.iter().any(|byte| matches!(byte, b'x' | b'X'));
     let value = if is_hex { LongDouble::parse(text)?.to_f64() } else { decimal_double(text)? };

@@ -54,7 +54,6 @@ impl Iterations {
 pub struct Options {
     pub pattern: Option<Bytes>,
     pub type_name: Option<Bytes>,
-    #[allow(dead_code)]
     pub no_values: bool,
 }
 

@@ -85,9 +85,16 @@ pub fn sort(m: &mut Model, ask: &Ask) -> Answer {
         elements.into_iter().map(|element| vec![element]).collect()
     };
     let rows = limited(&ties, options.limit);
+    let events_before = m.deliveries.len();
     match options.store {
         Some(key) => Ok(store(m, ask, &options.get, key, rows)),
-        None => Ok(reply(m, ask, &options.get, rows)),
+        None => {
+            let want = reply(m, ask, &options.get, rows);
+            if ties.iter().any(|tie| tie.iter().any(|element| *element != tie[0])) {
+                m.merge_deliveries(events_before);
+            }
+            Ok(want)
+        }
     }
 }
 
@@ -128,7 +135,7 @@ fn sorted(m: &mut Model, ask: &Ask, options: &Options, elements: Vec<Bytes>) -> 
         if options.descending { ordering.reverse() } else { ordering }
     };
     weighed.sort_by(compare);
-    let ties = weighed.chunk_by(|a, b| compare(a, b) == Ordering::Equal && a.1 != b.1);
+    let ties = weighed.chunk_by(|a, b| compare(a, b) == Ordering::Equal);
     Ok(ties.map(|tie| tie.iter().map(|(_, element)| element.clone()).collect()).collect())
 }
 
