@@ -29,7 +29,7 @@
 //!
 //! Every command has a *rule*, a function `fn(&mut Model, &Ask) -> Answer` called as the command, in the module of its
 //! group. A rule reads with `keyspace::{read, find}`, writes with `keyspace::{put, write, remove}`, and says what it
-//! answers as a [`Want`]. [`dispatch`] maps every [`CommandId`] to its rule, without a wildcard.
+//! answers as a [`Want`]. The module `dispatch` maps every [`CommandId`] to its rule, without a wildcard.
 //!
 //! # Time
 //!
