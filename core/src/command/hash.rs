@@ -137,7 +137,7 @@ pub fn hgetdel(c: &mut Call<'_>) -> Outcome {
     if !c.is(2, "FIELDS") {
         return Err(FIELDS_MISSING);
     }
-    let count = parse_i64(c.arg(3)).filter(|&count| count > 0 && count <= i64::from(i32::MAX));
+    let count = parse_i64(c.arg(3)).filter(|&count| count > 0);
     let count = count.ok_or(FIELD_COUNT_INVALID)? as usize;
     let fields = c.args.from(4);
     if count != fields.len() {

@@ -15,9 +15,9 @@ pub const BAD_NAME: CommandError =
 const BAD_CLIENT_ID: CommandError = CommandError::Text("ERR Invalid client ID");
 const UNBLOCKED: &str = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
 
-/// Names have printable ASCII characters without spaces.
+/// Names have printable ASCII characters without spaces. As in Redis, nothing is looked at from a zero byte on.
 pub fn valid_name(name: &[u8]) -> bool {
-    name.iter().all(|byte| (b'!'..=b'~').contains(byte))
+    name.iter().take_while(|&&byte| byte != 0).all(|byte| (b'!'..=b'~').contains(byte))
 }
 
 /// The kinds of client that CLIENT LIST TYPE and CLIENT KILL TYPE know. A monitor is a normal client.
@@ -277,17 +277,19 @@ pub fn setname(s: &mut Session<'_>) -> Outcome {
 
 pub fn setinfo(s: &mut Session<'_>) -> Outcome {
     let value = s.arg(3);
-    let bad = |word| {
-        CommandError::Owned([word, &b" cannot contain spaces, newlines or special characters."[..]].concat())
+    // The attribute is named as the client wrote it.
+    let bad = |word: &[u8]| {
+        let reason = &b" cannot contain spaces, newlines or special characters."[..];
+        CommandError::Owned([b"ERR ", word, reason].concat())
     };
     if s.is(2, "LIB-NAME") {
         if !valid_name(value) {
-            return Err(bad(b"ERR lib-name"));
+            return Err(bad(s.arg(2)));
         }
         s.conn_mut().lib_name = value.to_vec();
     } else if s.is(2, "LIB-VER") {
         if !valid_name(value) {
-            return Err(bad(b"ERR lib-ver"));
+            return Err(bad(s.arg(2)));
         }
         s.conn_mut().lib_ver = value.to_vec();
     } else {

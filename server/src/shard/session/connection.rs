@@ -41,6 +41,11 @@ pub fn echo(s: &mut Session<'_>) -> Outcome {
 
 pub fn select(s: &mut Session<'_>) -> Outcome {
     let db = s.int(1)?;
+    if i32::try_from(db).is_err() {
+        return Err(CommandError::Text(
+            "ERR value is out of range, value must between -2147483648 and 2147483647",
+        ));
+    }
     if db < 0 || db >= s.shard.config.settings.databases as i64 {
         return Err(CommandError::DbIndexOutOfRange);
     }

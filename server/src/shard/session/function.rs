@@ -20,7 +20,9 @@ pub fn list(s: &mut Session<'_>) -> Outcome {
             }
             pattern = true;
         } else {
-            return Err(CommandError::Owned([b"ERR Unknown argument ", s.arg(at)].concat()));
+            // As in Redis, up to a zero byte.
+            let word = s.arg(at).split(|&byte| byte == 0).next().unwrap_or_default();
+            return Err(CommandError::Owned([b"ERR Unknown argument ", word].concat()));
         }
         at += 1;
     }
