@@ -4,7 +4,6 @@
 //! # a comment
 //! 0> SET k "two words\x00"      connection 0 sends a command, written as for redis-cli
 //! !advance 100                  so many milliseconds pass
-//! !await 0                      the command that connection 0 waits in is answered
 //! !close 1                      connection 1 ends
 //! ```
 
@@ -17,7 +16,6 @@ use kevy::resp::repr::Repr;
 pub enum Step {
     Command { conn: usize, argv: Vec<Vec<u8>> },
     Advance(u64),
-    Await(usize),
     Close(usize),
 }
 
@@ -69,7 +67,6 @@ impl Step {
             let number: u64 = number.trim().parse().ok()?;
             return match word {
                 "advance" => Some(Step::Advance(number)),
-                "await" => Some(Step::Await(number as usize)),
                 "close" => Some(Step::Close(number as usize)),
                 _ => None,
             };
@@ -88,7 +85,6 @@ impl fmt::Display for Step {
                 argv.iter().try_for_each(|arg| write!(f, " {}", Word(arg)))
             }
             Step::Advance(ms) => write!(f, "!advance {ms}"),
-            Step::Await(conn) => write!(f, "!await {conn}"),
             Step::Close(conn) => write!(f, "!close {conn}"),
         }
     }
@@ -170,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_plan_prints_as_it_was_written() {
-        let text = "0> SET k \"two words\\x00\\\"\"\n!advance 100\n12> GET \"\"\n!await 0\n!close 12\n";
+        let text = "0> SET k \"two words\\x00\\\"\"\n!advance 100\n12> GET \"\"\n!close 12\n";
         assert_eq!(Plan::parse(text).unwrap().to_string(), text);
         let commented = format!("# why\n\n{text}");
         assert_eq!(Plan::parse(&commented), Plan::parse(text));

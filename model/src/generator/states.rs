@@ -84,6 +84,17 @@ pub(super) struct Keys {
     beliefs: BTreeMap<Vec<u8>, Belief>,
     /// The key that was last put into a state of interest.
     prepared: Option<Vec<u8>>,
+    /// What connections may be waiting for.
+    pub(super) awaited: BTreeMap<usize, (Vec<u8>, KeyType)>,
+}
+
+/// Whether a command is about ranges of names.
+fn is_by_name(row: &Command) -> bool {
+    row.group == Group::SortedSet && row.name.contains("lex")
+}
+
+fn is_lex(key: &[u8]) -> bool {
+    key.starts_with(b"lex")
 }
 
 /// Names of no type.
@@ -123,6 +134,9 @@ impl Gen<'_> {
     }
 
     fn choose_key(&mut self, row: &Command, wanted: Option<KeyType>, is_destination: bool) -> Vec<u8> {
+        if is_by_name(row) {
+            return self.lex_key();
+        }
         if let Some(prepared) = &self.keys.prepared {
             let fits =
                 self.keys.beliefs.get(prepared).is_some_and(|b| wanted.is_none_or(|kind| kind == b.kind));
@@ -136,7 +150,7 @@ impl Gen<'_> {
             0..=49 => wanted.unwrap_or(other),
             70..=79 => other,
             80..=84 => {
-                let expired = self.keys.beliefs.iter().filter(|(_, belief)| belief.expired);
+                let expired = self.keys.beliefs.iter().filter(|(key, belief)| belief.expired && !is_lex(key));
                 let expired: Vec<_> = expired.map(|(key, _)| key).collect();
                 match expired.len() as u32 {
                     0 => other,
@@ -146,8 +160,18 @@ impl Gen<'_> {
             85 => return self.choices.pick(&ODD_NAMES).to_vec(),
             _ => return format!("none{}", self.choices.below(6)).into_bytes(),
         };
-        let _ = row;
         self.name_of(kind)
+    }
+
+    /// A key for a command about ranges of names. What those answer is only defined if all scores are equal, so they have
+    /// keys of their own, which nothing else changes: some sorted sets, a list, and one that is missing.
+    pub(super) fn lex_key(&mut self) -> Vec<u8> {
+        if let Some(prepared) = self.keys.prepared.as_ref().filter(|key| is_lex(key))
+            && self.choices.chance(40)
+        {
+            return prepared.clone();
+        }
+        format!("lex{}", self.choices.below(7)).into_bytes()
     }
 
     fn name_of(&mut self, kind: KeyType) -> Vec<u8> {
@@ -175,19 +199,28 @@ impl Gen<'_> {
 
     /// Puts a key into a state of interest.
     pub(super) fn prepare_key(&mut self, conn: usize) {
-        let kind = KeyType::ALL[self.choices.below(5) as usize];
+        let lex = self.choices.below(6);
+        let lex = self.choices.chance(20).then_some(lex);
+        let kind = match lex {
+            Some(5) => KeyType::List,
+            Some(_) => KeyType::Zset,
+            None => KeyType::ALL[self.choices.below(5) as usize],
+        };
         let creator = kind.creator();
         if !self.scope.has(creator) || !self.scope.has(CommandId::Del) {
             return;
         }
-        let key = self.name_of(kind);
+        let key = match lex {
+            Some(number) => format!("lex{number}").into_bytes(),
+            None => self.name_of(kind),
+        };
         self.push_command(conn, vec![b"DEL".to_vec(), key.clone()], None);
         let name = creator.command().name.to_ascii_uppercase().into_bytes();
         let mut argv = vec![name, key.clone()];
         if kind == KeyType::String {
             argv.push(self.any_value());
         } else {
-            self.elements(kind, &mut argv);
+            self.elements(kind, lex.is_some(), &mut argv);
         }
         self.push_command(conn, argv, None);
         self.keys.beliefs.insert(key.clone(), Belief { kind, expired: false });
@@ -220,7 +253,7 @@ impl Gen<'_> {
     }
 
     /// The elements of a new collection.
-    fn elements(&mut self, kind: KeyType, argv: &mut Vec<Vec<u8>>) {
+    fn elements(&mut self, kind: KeyType, one_score: bool, argv: &mut Vec<Vec<u8>>) {
         // Large ones cost much and show little more than one of their size.
         let sizes = if self.choices.chance(12) { &SIZES[..] } else { &SIZES[..8] };
         let size = *self.choices.pick(sizes);
@@ -231,7 +264,7 @@ impl Gen<'_> {
         let style = self.choices.below(4);
         for index in 0..size {
             if kind == KeyType::Zset {
-                let score = if style == 0 { 0 } else { index as i64 / 2 };
+                let score = if one_score || style == 0 { 0 } else { index as i64 / 2 };
                 argv.push(score.to_string().into_bytes());
             }
             if index == long_at {

@@ -184,7 +184,7 @@ impl Gen<'_> {
 
     pub(super) fn double(&mut self, name: &str) -> Vec<u8> {
         if name == "timeout" {
-            // The shortest is awaited by the step after it; the others never end by themselves.
+            // Either over at once or never by itself.
             let timeouts = ["0", "0", "0", "0.01", "0.01", "-1", "abc", "1e400"];
             return self.choices.pick(&timeouts).as_bytes().to_vec();
         }

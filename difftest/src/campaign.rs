@@ -1,0 +1,286 @@
+//! Many plans on two servers, with counts, until a time or a number of commands is reached.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use kevy::command::CommandId;
+use kevy_model::generator::{Gen, Generated, Outcome, Plan, Prng, Scope, Tally};
+
+use crate::known::{Known, command_text, reply_text};
+use crate::runner::{Counts, Difference, Knows, Nothing, Reference, Run, Stop};
+use crate::server::Server;
+use crate::shrink::shrink;
+use crate::state;
+use crate::wire::{Wire, decode};
+
+/// Two servers and a control connection to each.
+pub struct Pair {
+    pub reference: Server,
+    pub subject: Server,
+    reference_control: Wire,
+    subject_control: Wire,
+}
+
+impl Pair {
+    pub fn new(reference: Server, subject: Server) -> io::Result<Pair> {
+        let (mut reference_control, mut subject_control) = (reference.connect()?, subject.connect()?);
+        for control in [&mut reference_control, &mut subject_control] {
+            // Keys expire when they are looked at, so that it does not matter when a server tidies up.
+            let reply = control.call(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"])?;
+            if reply.is_error() {
+                return Err(io::Error::other(format!("DEBUG SET-ACTIVE-EXPIRE: {reply}")));
+            }
+        }
+        Ok(Pair { reference, subject, reference_control, subject_control })
+    }
+
+    /// Runs one plan on both, from empty servers, and compares the data at its end.
+    pub fn run(
+        &mut self,
+        generated: &Generated,
+        knows: &mut dyn Knows,
+        tally: &mut Tally,
+        counts: &mut Counts,
+    ) -> Result<(), Stop> {
+        self.clear()?;
+        let mut run =
+            Run { plan: &generated.plan, notes: &generated.notes, knows, tally, counts: Counts::default() };
+        let reference = Reference::Live { server: &self.reference, control: &mut self.reference_control };
+        let result = run.compare(reference, &self.subject, &mut self.subject_control);
+        counts.add(run.counts);
+        result?;
+        match state::compare(&mut self.reference_control, &mut self.subject_control) {
+            Ok(None) => Ok(()),
+            Ok(Some(difference)) if knows.is_known(&difference) => {
+                counts.known += 1;
+                Ok(())
+            }
+            Ok(Some(difference)) => Err(Stop::Difference(Box::new(difference))),
+            Err(error) => Err(Stop::Reference(error)),
+        }
+    }
+
+    fn clear(&mut self) -> Result<(), Stop> {
+        state::clear(&mut self.reference_control).map_err(Stop::Reference)?;
+        state::clear(&mut self.subject_control).map_err(Stop::Reference)
+    }
+
+    /// Whether a plan makes the two differ.
+    pub fn differs(&mut self, plan: &Plan) -> bool {
+        let generated = Generated { plan: plan.clone(), notes: Vec::new() };
+        let result = self.run(&generated, &mut Nothing, &mut Tally::default(), &mut Counts::default());
+        matches!(result, Err(Stop::Difference(_)))
+    }
+
+    /// The commands of a scope that both servers have. Each is called once, on a connection of its own, with words that
+    /// it cannot make sense of.
+    pub fn available(&mut self, scope: &[CommandId]) -> io::Result<Vec<CommandId>> {
+        let mut available = Vec::new();
+        for &id in scope {
+            let row = id.command();
+            let mut argv: Vec<String> = row.name.split('|').map(str::to_owned).collect();
+            argv.resize(argv.len().max(row.arity.unsigned_abs() as usize), "a".to_owned());
+            let mut answers = [&self.reference, &self.subject].map(|server| server.connect()?.call(&argv));
+            let [reference, subject] = &mut answers;
+            let text = |answer: &io::Result<kevy::resp::Frame>| match answer {
+                Ok(frame) if frame.is_error() => frame.to_string(),
+                Ok(_) => String::new(),
+                Err(error) => error.to_string(),
+            };
+            let unknown =
+                text(reference).contains("unknown command") || text(reference).contains("unknown subcommand");
+            if !unknown && !text(subject).contains("this command is not available") {
+                available.push(id);
+            }
+        }
+        Ok(available)
+    }
+}
+
+/// How far a campaign goes, and what it must have reached.
+#[derive(Clone, Debug)]
+pub struct Goals {
+    pub seed: u64,
+    pub time: Duration,
+    pub commands: u64,
+    /// 2, 3, or both in turn.
+    pub protocols: Vec<u32>,
+    /// Where plans that differ are written.
+    pub failures: PathBuf,
+    pub most_failures: usize,
+    pub shrink: bool,
+}
+
+/// What a campaign did.
+#[derive(Default)]
+pub struct Done {
+    pub counts: Counts,
+    pub plans: u64,
+    /// For RESP2 and RESP3.
+    pub tallies: [Tally; 2],
+    pub failures: Vec<String>,
+    /// Failures that are the fault of the test bed.
+    pub broken: Option<String>,
+}
+
+impl Done {
+    pub fn tally(&self) -> Tally {
+        let mut all = self.tallies[0].clone();
+        all.merge(&self.tallies[1]);
+        all
+    }
+}
+
+/// Runs plans until a goal is reached.
+pub fn run(pair: &mut Pair, scope: &Scope, goals: &Goals, known: &mut Known) -> Done {
+    let started = Instant::now();
+    let mut done = Done::default();
+    while started.elapsed() < goals.time
+        && done.counts.commands < goals.commands
+        && done.failures.len() < goals.most_failures
+    {
+        let seed = goals.seed.wrapping_add(done.plans);
+        let protocol = goals.protocols[(done.plans % goals.protocols.len() as u64) as usize];
+        let scope = Scope { protocol, ..scope.clone() };
+        let generated = Gen::new(&mut Prng::new(seed), &scope).plan();
+        let tally = &mut done.tallies[usize::from(protocol == 3)];
+        match pair.run(&generated, known, tally, &mut done.counts) {
+            Ok(()) => {}
+            Err(Stop::Reference(error)) => {
+                let path = goals.failures.join(format!("{seed}-broken.plan"));
+                let kept = std::fs::create_dir_all(&goals.failures)
+                    .and_then(|()| std::fs::write(&path, generated.plan.to_string()));
+                done.broken = Some(format!("seed {seed}: {error} (kept: {kept:?})"));
+                return done;
+            }
+            Err(Stop::Difference(difference)) => {
+                done.failures.push(keep(pair, goals, seed, &generated.plan, &difference));
+            }
+        }
+        done.plans += 1;
+    }
+    done
+}
+
+/// Writes a failing plan down and tells about it.
+fn keep(pair: &mut Pair, goals: &Goals, seed: u64, plan: &Plan, difference: &Difference) -> String {
+    let mut text = describe(difference);
+    let until = difference.step.map_or(plan.steps.len(), |step| step + 1);
+    let mut plan = Plan { steps: plan.steps[..until].to_vec() };
+    if goals.shrink {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        plan = shrink(&plan, |plan| Instant::now() < deadline && pair.differs(plan));
+        text = format!("{text}\n{plan}");
+    }
+    let path = goals.failures.join(format!("{seed}.plan"));
+    let heading: String = describe(difference).lines().map(|line| format!("# {line}\n")).collect();
+    let written = std::fs::create_dir_all(&goals.failures)
+        .and_then(|()| std::fs::write(&path, heading + &plan.to_string()));
+    let kept = match written {
+        Ok(()) => path.display().to_string(),
+        Err(error) => format!("not kept: {error}"),
+    };
+    let text = format!("seed {seed} ({kept})\n{text}");
+    println!("\n{text}");
+    text
+}
+
+/// A difference for people.
+pub fn describe(difference: &Difference) -> String {
+    let shown = |bytes: &[u8]| {
+        let text = match decode(bytes) {
+            Ok(_) => reply_text(bytes),
+            Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+        };
+        text.chars().take(600).collect::<String>()
+    };
+    let command: String = command_text(&difference.argv).chars().take(600).collect();
+    format!(
+        "{command}\n  reference: {}\n  kevy:      {}",
+        shown(&difference.reference),
+        shown(&difference.other)
+    )
+}
+
+/// What a full run is short of.
+pub fn shortfalls(done: &Done, scope: &Scope, floors: &Floors, known: &Known) -> Vec<String> {
+    let mut shortfalls = Vec::new();
+    let mut floor = |what: &str, reached: u64, wanted: u64| {
+        if reached < wanted {
+            shortfalls.push(format!("{what}: {reached}, must be {wanted}"));
+        }
+    };
+    floor("commands", done.counts.commands, floors.commands);
+    floor("plans", done.plans, floors.plans);
+    floor("deliveries", done.counts.deliveries, floors.deliveries);
+    let aborted = done.counts.aborted * 1000 / done.counts.transactions.max(1);
+    floor("aborted of 1000 transactions", aborted, floors.aborted_of_1000);
+    let tally = done.tally();
+    for &id in &scope.commands {
+        for (outcome, wanted) in [(Outcome::Ok, floors.ok), (Outcome::Error, floors.errors)] {
+            // Some cannot fail, and some cannot succeed here.
+            let reached = tally.get(id, &kevy_model::generator::Cell::Command(outcome));
+            if reached < wanted && !has_one_outcome(id, outcome) {
+                shortfalls.push(format!("{} {outcome:?}: {reached}, must be {wanted}", id.command().name));
+            }
+        }
+    }
+    shortfalls.extend(tally.missing(&scope.commands, &[]).into_iter().map(|cell| format!("never: {cell}")));
+    shortfalls.extend(known.stale().into_iter().map(|entry| format!("known difference not seen: {entry}")));
+    shortfalls
+}
+
+/// Whether this outcome of a command is not to be had.
+fn has_one_outcome(id: CommandId, outcome: Outcome) -> bool {
+    use CommandId::*;
+    match outcome {
+        // No event of latency happens, and the policy of eviction counts no use.
+        Outcome::Ok => matches!(id, LatencyHistory | LatencyGraph | ObjectFreq | Lolwut),
+        Outcome::Error => matches!(
+            id,
+            Lolwut
+                | Info
+                | PubSubNumSub
+                | Unsubscribe
+                | PUnsubscribe
+                | SUnsubscribe
+                | LatencyReset
+                | LatencyHistogram
+                | CommandDocs
+                | CommandInfo
+        ),
+    }
+}
+
+/// Least counts of a full run.
+#[derive(Clone, Copy, Debug)]
+pub struct Floors {
+    pub commands: u64,
+    pub plans: u64,
+    pub deliveries: u64,
+    pub aborted_of_1000: u64,
+    /// Of each command.
+    pub ok: u64,
+    pub errors: u64,
+}
+
+impl Floors {
+    /// In proportion to the commands demanded.
+    pub fn of(commands: u64) -> Floors {
+        Floors {
+            commands,
+            plans: commands / 4000,
+            deliveries: commands / 2000,
+            aborted_of_1000: 10,
+            ok: commands / 50_000,
+            errors: commands / 250_000,
+        }
+    }
+}
+
+/// Reads a plan from a file.
+pub fn read_plan(path: &Path) -> io::Result<Plan> {
+    let recording = crate::recording::Recording::parse(&std::fs::read_to_string(path)?);
+    Ok(recording.map_err(|error| io::Error::other(error.to_string()))?.plan)
+}

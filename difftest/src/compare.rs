@@ -1,0 +1,295 @@
+//! How two replies to one command are compared: byte for byte, except where the command says that its reply is not
+//! determined by data and arguments alone.
+
+use kevy::command::spec::Tip;
+use kevy::command::table::{lookup, subcommand};
+use kevy::command::{Command, CommandId};
+use kevy::resp::Frame;
+
+use crate::wire::decode;
+
+/// What two replies must have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    Exact,
+    /// The same elements in any order.
+    AnyOrder,
+    /// The same pairs of elements in any order.
+    PairsInAnyOrder,
+    /// Numbers that may differ by so much, because the two servers were not asked at the same moment.
+    Near(i64),
+    /// The same types and sizes all the way down.
+    Shape,
+    /// The same type at the top.
+    Kind,
+    /// Like `Shape`; the tester makes the second server's data equal to the first's again.
+    Pop,
+    /// Pages of one iteration: the same elements altogether.
+    Pages,
+}
+
+/// The row of a command, if it has one.
+pub fn row(argv: &[Vec<u8>]) -> Option<&'static Command> {
+    let command = lookup(argv.first()?)?;
+    match argv.get(1) {
+        Some(name) if command.subcommand_count > 0 => subcommand(command, name).or(Some(command)),
+        _ => Some(command),
+    }
+}
+
+/// How replies to this command are compared.
+pub fn mode(row: &Command, argv: &[Vec<u8>]) -> Mode {
+    use CommandId::*;
+    match row.id {
+        SPop => Mode::Pop,
+        Scan | SScan | HScan | ZScan => Mode::Pages,
+        SRandMember | HRandField | ZRandMember => Mode::Shape,
+        // It counts keys that have expired without having been noticed, and when that is noticed is up to the server.
+        DbSize => Mode::Near(3),
+        Ttl | ExpireTime => Mode::Near(1),
+        PTtl | PExpireTime => Mode::Near(5000),
+        ObjectEncoding | ClientGetName => Mode::Exact,
+        HGetAll | ConfigGet => Mode::PairsInAnyOrder,
+        // Redis 8 has a module built in.
+        ModuleList => Mode::Kind,
+        Hello | Info | Time | LastSave | Lolwut | Role => Mode::Kind,
+        ClientId | ClientInfo | ClientList | MemoryUsage => Mode::Kind,
+        // About all commands of a server; the check of the table looks at them one by one.
+        Command | CommandCount | CommandList | CommandDocs | CommandInfo => Mode::Kind,
+        PubSubChannels | PubSubShardChannels => Mode::AnyOrder,
+        Sort | SortRo if is_unsorted(argv) || has_ties(argv) => {
+            match argv.iter().any(|arg| arg.eq_ignore_ascii_case(b"limit")) {
+                true => Mode::Kind,
+                false => Mode::AnyOrder,
+            }
+        }
+        _ if row.name.ends_with("|help") => Mode::Kind,
+        _ if row.tips.contains(Tip::NondeterministicOutputOrder) => Mode::AnyOrder,
+        _ if row.tips.contains(Tip::NondeterministicOutput) => Mode::Kind,
+        _ => Mode::Exact,
+    }
+}
+
+/// SORT BY a pattern that names no other key leaves the order as it is, and a set has none.
+fn is_unsorted(argv: &[Vec<u8>]) -> bool {
+    let by = argv.iter().position(|arg| arg.eq_ignore_ascii_case(b"by"));
+    by.and_then(|by| argv.get(by + 1)).is_some_and(|pattern| !pattern.contains(&b'*'))
+}
+
+/// Texts of other keys can be equal, or missing; the order of the elements they belong to is not determined then.
+pub fn has_ties(argv: &[Vec<u8>]) -> bool {
+    let has = |word: &[u8]| argv.iter().any(|arg| arg.eq_ignore_ascii_case(word));
+    has(b"by") && has(b"alpha")
+}
+
+/// Whether a frame is a message that came by a pattern.
+pub fn is_pattern_message(frame: &[u8]) -> bool {
+    frame.get(4..).is_some_and(|rest| rest.starts_with(b"$8\r\npmessage\r\n"))
+}
+
+/// Whether `other` is as good an answer as `reference`.
+pub fn agree(mode: Mode, reference: &[u8], other: &[u8]) -> bool {
+    if reference == other {
+        return true;
+    }
+    if mode == Mode::Exact {
+        return false;
+    }
+    match (decode(reference), decode(other)) {
+        (Ok(reference), Ok(other)) => agree_as_trees(mode, &reference, &other),
+        _ => false,
+    }
+}
+
+fn agree_as_trees(mode: Mode, reference: &Frame, other: &Frame) -> bool {
+    if reference.is_error() || other.is_error() {
+        return reference == other;
+    }
+    match mode {
+        Mode::Exact => reference == other,
+        Mode::AnyOrder => same_kind(reference, other) && sorted(reference) == sorted(other),
+        Mode::PairsInAnyOrder => same_kind(reference, other) && pairs(reference) == pairs(other),
+        Mode::Near(distance) => match (reference.as_int(), other.as_int()) {
+            (Some(a), Some(b)) if a >= 0 && b >= 0 => a.abs_diff(b) <= distance.unsigned_abs(),
+            _ => reference == other,
+        },
+        Mode::Kind => same_kind(reference, other),
+        Mode::Shape | Mode::Pop => same_shape(reference, other),
+        // A single page tells little: which elements it has is up to the server.
+        Mode::Pages => same_kind(reference, other),
+    }
+}
+
+fn same_kind(a: &Frame, b: &Frame) -> bool {
+    std::mem::discriminant(a) == std::mem::discriminant(b)
+}
+
+fn same_shape(a: &Frame, b: &Frame) -> bool {
+    same_kind(a, b)
+        && match (a, b) {
+            (Frame::Map(a), Frame::Map(b)) => a.len() == b.len(),
+            _ => match (a.elements(), b.elements()) {
+                (Some(a), Some(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_shape(a, b)),
+                _ => true,
+            },
+        }
+}
+
+/// The elements in an order of their own, for comparison.
+pub fn sorted(frame: &Frame) -> Vec<Vec<u8>> {
+    let mut elements: Vec<_> = frame.elements().unwrap_or_default().iter().map(Frame::to_bytes).collect();
+    elements.sort();
+    elements
+}
+
+fn pairs(frame: &Frame) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut pairs: Vec<_> = match frame {
+        Frame::Map(pairs) => pairs.iter().map(|(a, b)| (a.to_bytes(), b.to_bytes())).collect(),
+        _ => {
+            let elements = frame.elements().unwrap_or_default();
+            elements
+                .chunks(2)
+                .map(|pair| (pair[0].to_bytes(), pair.last().unwrap_or(&pair[0]).to_bytes()))
+                .collect()
+        }
+    };
+    pairs.sort();
+    pairs
+}
+
+/// The replies of a transaction, each compared as its command says. `queued` are the commands that were accepted.
+pub fn agree_in_transaction(queued: &[Vec<Vec<u8>>], reference: &[u8], other: &[u8]) -> bool {
+    if reference == other {
+        return true;
+    }
+    let (Ok(reference), Ok(other)) = (decode(reference), decode(other)) else { return false };
+    match (&reference, &other) {
+        (Frame::Array(a), Frame::Array(b)) if a.len() == b.len() && a.len() == queued.len() => {
+            queued.iter().zip(a.iter().zip(b)).all(|(argv, (a, b))| {
+                let mode = row(argv).map_or(Mode::Exact, |row| mode(row, argv));
+                agree_as_trees(mode, a, b)
+            })
+        }
+        _ => false,
+    }
+}
+
+/// Whether the same channels are confirmed and the counts go down alike, in whatever order the channels come.
+pub fn same_confirmations(reference: &[Vec<u8>], other: &[Vec<u8>]) -> bool {
+    let split = |frames: &[Vec<u8>]| -> Option<(Vec<Vec<u8>>, Vec<Frame>)> {
+        let mut names = Vec::new();
+        let mut counts = Vec::new();
+        for frame in frames {
+            let frame = decode(frame).ok()?;
+            let (count, name) = frame.elements()?.split_last()?;
+            let push = matches!(frame, Frame::Push(_));
+            names.push(name.iter().flat_map(Frame::to_bytes).chain([u8::from(push)]).collect());
+            counts.push(count.clone());
+        }
+        names.sort();
+        Some((names, counts))
+    };
+    reference == other || split(reference).is_some_and(|reference| Some(reference) == split(other))
+}
+
+/// Elements of all pages of one iteration together: with their values for hashes and sorted sets, each once.
+pub fn elements_of_pages(
+    id: CommandId,
+    argv: &[Vec<u8>],
+    pages: &[Vec<u8>],
+) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+    let without_values = argv.iter().any(|arg| arg.eq_ignore_ascii_case(b"novalues"));
+    let width = match id {
+        CommandId::ZScan => 2,
+        CommandId::HScan if !without_values => 2,
+        _ => 1,
+    };
+    let mut all = Vec::new();
+    for page in pages {
+        let page = decode(page).ok()?;
+        let elements = page.elements()?.get(1)?.elements()?;
+        all.extend(elements.chunks(width).map(|part| (part[0].to_bytes(), part[width - 1].to_bytes())));
+    }
+    all.sort();
+    all.dedup();
+    Some(all)
+}
+
+/// Where the cursor stands among the arguments.
+pub fn cursor_index(id: CommandId) -> Option<usize> {
+    match id {
+        CommandId::Scan => Some(1),
+        CommandId::SScan | CommandId::HScan | CommandId::ZScan => Some(2),
+        _ => None,
+    }
+}
+
+/// The cursor a page gives, if it is a page.
+pub fn next_cursor(page: &[u8]) -> Option<Vec<u8>> {
+    let page = decode(page).ok()?;
+    page.elements()?.first()?.as_bytes().map(<[u8]>::to_vec)
+}
+
+/// The members a reply of SPOP names.
+pub fn members(frame: &[u8]) -> Vec<Vec<u8>> {
+    match decode(frame) {
+        Ok(Frame::Bulk(member)) => vec![member],
+        Ok(frame) => {
+            let elements = frame.elements().unwrap_or_default().iter();
+            elements.filter_map(|element| element.as_bytes().map(<[u8]>::to_vec)).collect()
+        }
+        Err(_) => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn argv(words: &[&str]) -> Vec<Vec<u8>> {
+        words.iter().map(|word| word.as_bytes().to_vec()).collect()
+    }
+
+    fn mode_of(words: &[&str]) -> Mode {
+        let argv = argv(words);
+        mode(row(&argv).unwrap(), &argv)
+    }
+
+    #[test]
+    fn the_table_says_how_to_compare() {
+        assert_eq!(mode_of(&["GET", "k"]), Mode::Exact);
+        assert_eq!(mode_of(&["smembers", "k"]), Mode::AnyOrder);
+        assert_eq!(mode_of(&["TIME"]), Mode::Kind);
+        assert_eq!(mode_of(&["OBJECT", "ENCODING", "k"]), Mode::Exact);
+        assert_eq!(mode_of(&["SORT", "k", "BY", "nosort"]), Mode::AnyOrder);
+        assert_eq!(mode_of(&["SORT", "k", "BY", "w*"]), Mode::Exact);
+    }
+
+    #[test]
+    fn what_may_differ_may_and_nothing_else() {
+        let agreements: [(Mode, &[u8], &[u8], bool); 11] = [
+            (Mode::Exact, b"+OK\r\n", b"$2\r\nOK\r\n", false),
+            (Mode::AnyOrder, b"*2\r\n:1\r\n:2\r\n", b"*2\r\n:2\r\n:1\r\n", true),
+            (Mode::AnyOrder, b"*2\r\n:1\r\n:2\r\n", b"~2\r\n:2\r\n:1\r\n", false),
+            (Mode::AnyOrder, b"*2\r\n:1\r\n:1\r\n", b"*2\r\n:2\r\n:1\r\n", false),
+            (Mode::Near(1), b":5\r\n", b":4\r\n", true),
+            (Mode::Near(1), b":5\r\n", b":3\r\n", false),
+            (Mode::Near(1), b":-1\r\n", b":0\r\n", false),
+            (Mode::Shape, b"*1\r\n$1\r\na\r\n", b"*1\r\n$1\r\nb\r\n", true),
+            (Mode::Shape, b"*1\r\n$1\r\na\r\n", b"*2\r\n$1\r\nb\r\n$1\r\nc\r\n", false),
+            (Mode::Kind, b"$1\r\na\r\n", b"$2\r\nbb\r\n", true),
+            (Mode::Kind, b"-ERR a\r\n", b"-ERR b\r\n", false),
+        ];
+        for (mode, a, b, expected) in agreements {
+            assert_eq!(agree(mode, a, b), expected, "{mode:?} {a:?} {b:?}");
+        }
+    }
+
+    #[test]
+    fn replies_of_a_transaction_are_compared_each_in_its_own_way() {
+        let queued = [argv(&["TIME"]), argv(&["GET", "k"])];
+        let reply = |time: &str, value: &str| format!("*2\r\n*1\r\n+{time}\r\n+{value}\r\n").into_bytes();
+        assert!(agree_in_transaction(&queued, &reply("1", "a"), &reply("2", "a")));
+        assert!(!agree_in_transaction(&queued, &reply("1", "a"), &reply("2", "b")));
+    }
+}

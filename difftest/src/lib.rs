@@ -1,0 +1,24 @@
+//! Differential testing: plans of the generator are run on kevy and on a reference, and every reply is compared, byte for
+//! byte unless the command itself says that its reply is not determined.
+//!
+//! - [`runner`]: one plan, step by step, on two servers or on one and a recording.
+//! - [`compare`]: when two replies agree.
+//! - [`state`]: when two servers hold the same data.
+//! - [`known`]: differences that are accepted, each with a reason.
+//! - [`campaign`]: many plans, with counts and floors; [`shrink`]: a failing plan made small.
+//! - [`transcript`], [`recording`]: cases kept as text, so that `cargo test` needs no reference.
+//! - [`table`]: the command table against a server's own.
+//! - [`report`]: what the runs have shown, a row a command.
+
+pub mod campaign;
+pub mod compare;
+pub mod known;
+pub mod recording;
+pub mod report;
+pub mod runner;
+pub mod server;
+pub mod shrink;
+pub mod state;
+pub mod table;
+pub mod transcript;
+pub mod wire;

@@ -1,0 +1,101 @@
+//! `CONFORMANCE.md`: what runs have compared, a row a command.
+
+use std::fmt::Write;
+
+use kevy::command::table::TABLE;
+use kevy_model::generator::{Cell, Outcome, Tally, excluded};
+
+/// The tallies of runs, as text: a heading for each oracle and protocol, then the lines of the tally.
+pub fn tally_text(oracle: &str, protocol: u32, tally: &Tally) -> String {
+    format!("oracle\t{oracle}\tRESP{protocol}\n{}", tally.to_text())
+}
+
+/// What several runs have compared.
+#[derive(Default)]
+pub struct Conformance {
+    oracles: Vec<String>,
+    resp2: Tally,
+    resp3: Tally,
+}
+
+impl Conformance {
+    /// Adds the text of a run.
+    pub fn read(&mut self, text: &str) {
+        let mut third = false;
+        for line in text.lines() {
+            match line.split('\t').collect::<Vec<_>>()[..] {
+                ["oracle", oracle, protocol] => {
+                    if !self.oracles.iter().any(|known| known == oracle) {
+                        self.oracles.push(oracle.to_owned());
+                    }
+                    third = protocol == "RESP3";
+                }
+                _ if third => self.resp3.read_line(line),
+                _ => self.resp2.read_line(line),
+            }
+        }
+    }
+
+    pub fn to_markdown(&self, known_differences: &str) -> String {
+        let mut all = self.resp2.clone();
+        all.merge(&self.resp3);
+        let mut text = String::from("# Conformance\n\n");
+        let _ = writeln!(
+            text,
+            "Replies compared with a live server, byte for byte unless the command says that its reply is not \
+             determined by data and arguments. Oracles: {}.\n",
+            self.oracles.join(", ")
+        );
+        text.push_str("| command | options | pairs of options | replies | errors | RESP2 | RESP3 |\n");
+        text.push_str("|---|---|---|---|---|---|---|\n");
+        let mut total = [0; 4];
+        for row in TABLE.iter().filter(|row| excluded(row).is_none()) {
+            let count = |tally: &Tally, outcome| tally.get(row.id, &Cell::Command(outcome));
+            let both = |tally: &Tally| count(tally, Outcome::Ok) + count(tally, Outcome::Error);
+            let counts =
+                [count(&all, Outcome::Ok), count(&all, Outcome::Error), both(&self.resp2), both(&self.resp3)];
+            total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+            let of =
+                |(seen, all): (usize, usize)| if all == 0 { String::new() } else { format!("{seen}/{all}") };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} | {} |",
+                row.name.replace('|', " "),
+                of(all.options_seen(row.id)),
+                of(all.pairs_seen(row.id)),
+                counts[0],
+                counts[1],
+                counts[2],
+                counts[3]
+            );
+        }
+        let _ = writeln!(text, "| **all** | | | {} | {} | {} | {} |", total[0], total[1], total[2], total[3]);
+        text.push_str("\nNot compared:\n\n");
+        for row in TABLE.iter().filter(|row| row.subcommand_count == 0) {
+            if let Some(reason) = excluded(row) {
+                let _ = writeln!(text, "- {}: {reason}", row.name.replace('|', " "));
+            }
+        }
+        text.push_str("\nKnown differences:\n\n| command | oracle's reply | kevy's reply | oracles | reason |\n|---|---|---|---|---|\n");
+        for line in known_differences.lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let _ = writeln!(text, "| {line} |");
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tallies_of_runs_become_rows() {
+        let mut conformance = Conformance::default();
+        conformance
+            .read("oracle\tredis-8.0.6\tRESP2\nget\tOk\t5\noracle\tredis-8.0.6\tRESP3\nget\tError\t2\n");
+        let text = conformance.to_markdown("# head\nGET * | a | b | * | because\n");
+        assert!(text.contains("| get |  |  | 5 | 2 | 5 | 2 |\n"), "{text}");
+        assert!(text.contains("Oracles: redis-8.0.6.\n"));
+        assert!(text.contains("| GET * | a | b | * | because |\n"));
+    }
+}

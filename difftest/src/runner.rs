@@ -1,0 +1,800 @@
+//! Runs plans on a server and compares every reply with what a reference answered: another server, live, or a recording
+//! of one.
+//!
+//! Steps are taken in batches: commands in a row on one connection go out in one write. A batch ends where the reply
+//! decides how to go on: after a command that may wait, subscribe, begin or end a transaction, or choose at random.
+//!
+//! No delay decides anything. Whether a client waits is asked of the server (`CLIENT LIST` shows it); what a step
+//! delivered to other connections is there when the server has answered a later command on a control connection,
+//! because it had to write those replies before it could read that command ([`Side::barrier`]). The second server is
+//! then simply expected to deliver the same, so it may be built in any way.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use kevy::command::{CommandId, Flags};
+use kevy::resp::Frame;
+use kevy_model::generator::{Note, Outcome, Plan, Step, Tally};
+
+use crate::compare;
+use crate::server::Server;
+use crate::wire::{Wire, decode, encode};
+
+/// Bytes of a plan's argument list.
+pub type Argv = Vec<Vec<u8>>;
+
+/// Sent after commands whose number of replies is not known beforehand.
+const SENTINEL: &[u8] = b"sentinel-of-the-tester";
+
+/// Most commands sent in one go, so that no buffer on the way fills up.
+const LONGEST_BATCH: usize = 64;
+const LARGEST_BATCH: usize = 32 << 10;
+
+/// A frame that arrived on a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub conn: usize,
+    pub frame: Vec<u8>,
+}
+
+/// Two answers that should agree.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The step of the plan, where it belongs to one.
+    pub step: Option<usize>,
+    pub argv: Argv,
+    pub reference: Vec<u8>,
+    pub other: Vec<u8>,
+}
+
+/// Why a plan stopped before its end.
+#[derive(Debug)]
+pub enum Stop {
+    Difference(Box<Difference>),
+    /// The reference itself did not work.
+    Reference(io::Error),
+}
+
+/// What a plan did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    /// Commands sent to both.
+    pub commands: u64,
+    /// Frames compared, messages and replies to clients that had waited included.
+    pub frames: u64,
+    /// Frames that arrived on another connection than the one a command was sent on.
+    pub deliveries: u64,
+    /// Commands left out because their connection was waiting.
+    pub skipped: u64,
+    /// Transactions run, and those refused because a watched key had changed.
+    pub transactions: u64,
+    pub aborted: u64,
+    /// Differences that are known.
+    pub known: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: Counts) {
+        self.commands += other.commands;
+        self.frames += other.frames;
+        self.deliveries += other.deliveries;
+        self.skipped += other.skipped;
+        self.transactions += other.transactions;
+        self.aborted += other.aborted;
+        self.known += other.known;
+    }
+}
+
+/// Decides whether a difference is known and accepted.
+pub trait Knows {
+    fn is_known(&mut self, difference: &Difference) -> bool;
+}
+
+/// Nothing is known.
+pub struct Nothing;
+
+impl Knows for Nothing {
+    fn is_known(&mut self, _: &Difference) -> bool {
+        false
+    }
+}
+
+/// What is known of a connection from what the reference answered on it.
+#[derive(Clone, Debug, Default)]
+struct Session {
+    /// Commands queued since MULTI, with their steps.
+    queue: Option<Vec<(usize, Argv)>>,
+    /// It waits in a blocking command.
+    blocked: bool,
+    /// It may be sent what it did not ask for.
+    listening: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Tracker {
+    sessions: BTreeMap<usize, Session>,
+}
+
+impl Tracker {
+    fn session(&mut self, conn: usize) -> &mut Session {
+        self.sessions.entry(conn).or_default()
+    }
+
+    /// Connections on which something can arrive unasked.
+    fn expectant(&self) -> Vec<usize> {
+        let expectant = self.sessions.iter().filter(|(_, session)| session.listening || session.blocked);
+        expectant.map(|(&conn, _)| conn).collect()
+    }
+}
+
+/// How the commands of a batch are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    /// One reply each.
+    Plain,
+    /// One, or none yet.
+    Waits,
+    /// Any number: the sentinel's reply ends them.
+    Several,
+    /// One; an iteration goes on until its end.
+    Pages(CommandId),
+    /// One; the second server is made to have taken the same members.
+    Pop,
+}
+
+#[derive(Debug)]
+enum Batch<'p> {
+    Commands { conn: usize, manner: Manner, first: usize, argvs: Vec<&'p Argv> },
+    Advance(u64),
+    Close(usize),
+    Skip,
+}
+
+/// The next batch and the step after it.
+fn next_batch<'p>(plan: &'p Plan, at: usize, tracker: &mut Tracker) -> (Batch<'p>, usize) {
+    let (conn, argv) = match &plan.steps[at] {
+        Step::Command { conn, argv } => (*conn, argv),
+        Step::Advance(ms) => return (Batch::Advance(*ms), at + 1),
+        Step::Close(conn) => return (Batch::Close(*conn), at + 1),
+    };
+    let session = tracker.session(conn);
+    let Some((manner, ends)) = manner(argv, session) else { return (Batch::Skip, at + 1) };
+    let mut argvs = vec![argv];
+    let mut size = size_of_argv(argv);
+    let mut ends = ends || manner != Manner::Plain;
+    while !ends
+        && argvs.len() < LONGEST_BATCH
+        && size < LARGEST_BATCH
+        && let Some(Step::Command { conn: next_conn, argv }) = plan.steps.get(at + argvs.len())
+        && *next_conn == conn
+        // What EXEC answers is compared by what was really queued. Redis 8.0.6 does not answer a HELLO whose AUTH fails
+        // when other commands came with it.
+        && compare::row(argv).is_none_or(|row| !matches!(row.id, CommandId::Exec | CommandId::Hello))
+        && let Some((Manner::Plain, last)) = self::manner(argv, session)
+    {
+        argvs.push(argv);
+        size += size_of_argv(argv);
+        ends = last;
+    }
+    let next = at + argvs.len();
+    (Batch::Commands { conn, manner, first: at, argvs }, next)
+}
+
+fn size_of_argv(argv: &Argv) -> usize {
+    argv.iter().map(|arg| arg.len() + 16).sum()
+}
+
+/// How a command will be answered on this connection, and whether what comes after it depends on the answer. `None` if
+/// it cannot be sent.
+fn manner(argv: &Argv, session: &Session) -> Option<(Manner, bool)> {
+    use CommandId::*;
+    if session.blocked {
+        return None;
+    }
+    let Some(row) = compare::row(argv) else { return Some((Manner::Plain, false)) };
+    let in_transaction = session.queue.is_some();
+    Some(match row.id {
+        Multi | Discard | Reset | Hello | Quit => (Manner::Plain, true),
+        Exec => {
+            let mut queued = session.queue.iter().flatten();
+            let several =
+                queued.any(|(_, argv)| compare::row(argv).is_some_and(|row| has_several_replies(row.id)));
+            (if several { Manner::Several } else { Manner::Plain }, true)
+        }
+        SPop if in_transaction => return None,
+        // The order of equals is not determined, and storing it would make the data differ from here on.
+        Sort if compare::has_ties(argv) && argv.iter().any(|arg| arg.eq_ignore_ascii_case(b"store")) => {
+            return None;
+        }
+        _ if in_transaction => (Manner::Plain, false),
+        SPop => (Manner::Pop, true),
+        id if has_several_replies(id) => (Manner::Several, true),
+        id if compare::cursor_index(id)
+            .is_some_and(|at| argv.get(at).is_some_and(|cursor| cursor == b"0")) =>
+        {
+            (Manner::Pages(id), true)
+        }
+        _ if row.flags.contains(Flags::BLOCKING) => match timeout(argv) {
+            // It ends in time, one way or another.
+            Some(seconds) if seconds > 0.0 && seconds < 0.1 => (Manner::Plain, true),
+            Some(seconds) if seconds > 0.0 => return None,
+            _ => (Manner::Waits, true),
+        },
+        _ => (Manner::Plain, false),
+    })
+}
+
+fn has_several_replies(id: CommandId) -> bool {
+    use CommandId::*;
+    matches!(id, Subscribe | Unsubscribe | PSubscribe | PUnsubscribe | SSubscribe | SUnsubscribe)
+}
+
+/// How many seconds a blocking command is willing to wait, if that is a number.
+fn timeout(argv: &Argv) -> Option<f64> {
+    use CommandId::{BLMPop, BZMPop};
+    let timeout = match compare::row(argv).map(|row| row.id) {
+        Some(BLMPop | BZMPop) => argv.get(1),
+        _ => argv.last(),
+    };
+    std::str::from_utf8(timeout?).ok()?.trim().parse().ok()
+}
+
+fn is_push(frame: &[u8]) -> bool {
+    frame.first() == Some(&b'>')
+}
+
+/// A server and the connections of one plan.
+struct Side<'s> {
+    server: &'s Server,
+    control: &'s mut Wire,
+    wires: BTreeMap<usize, (Wire, i64)>,
+}
+
+impl<'s> Side<'s> {
+    fn new(server: &'s Server, control: &'s mut Wire) -> Side<'s> {
+        Side { server, control, wires: BTreeMap::new() }
+    }
+
+    fn wire(&mut self, conn: usize) -> io::Result<&mut Wire> {
+        if !self.wires.contains_key(&conn) {
+            let mut wire = self.server.connect()?;
+            let id = wire.call(&["CLIENT", "ID"])?.as_int().unwrap_or(0);
+            self.wires.insert(conn, (wire, id));
+        }
+        Ok(&mut self.wires.get_mut(&conn).expect("just inserted").0)
+    }
+
+    fn send(&mut self, conn: usize, argvs: &[&Argv], then: Option<&[u8]>) -> io::Result<()> {
+        let mut bytes = Vec::new();
+        argvs.iter().for_each(|argv| encode(argv, &mut bytes));
+        if let Some(message) = then {
+            encode(&[b"PING", message], &mut bytes);
+        }
+        self.wire(conn)?.send(&bytes)
+    }
+
+    /// After this, everything sent before on any connection has been executed and its replies can be read. The first
+    /// PING may be read together with what was sent before, in any order; the second is read after all that.
+    fn barrier(&mut self) -> io::Result<()> {
+        for _ in 0..2 {
+            self.control.call(&["PING"])?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the command sent on a connection is answered, or the client waits in it.
+    fn settle(&mut self, conn: usize) -> io::Result<Option<Vec<u8>>> {
+        loop {
+            if let Some(frame) = self.wire(conn)?.poll_frame()? {
+                return Ok(Some(frame));
+            }
+            let id = self.wires[&conn].1.to_string();
+            let list = self.control.call(&["CLIENT", "LIST", "ID", &id])?;
+            let list = String::from_utf8_lossy(list.as_bytes().unwrap_or_default()).into_owned();
+            let flags = list.split(' ').find_map(|field| field.strip_prefix("flags="));
+            if flags.is_some_and(|flags| flags.contains('b')) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The pages of an iteration after its first.
+    fn pages_after(
+        &mut self,
+        conn: usize,
+        id: CommandId,
+        argv: &Argv,
+        first: Vec<u8>,
+    ) -> io::Result<Vec<Vec<u8>>> {
+        let at = compare::cursor_index(id).expect("only commands with a cursor have pages");
+        let mut argv = argv.clone();
+        let mut pages = vec![first];
+        // An iteration over some hundred elements that takes more pages than this does not end at all.
+        while pages.len() < 100_000
+            && let Some(cursor) = compare::next_cursor(&pages[pages.len() - 1])
+            && cursor != b"0"
+        {
+            argv[at] = cursor;
+            self.send(conn, &[&argv], None)?;
+            pages.push(self.wire(conn)?.read_frame()?);
+        }
+        Ok(pages)
+    }
+}
+
+/// Where reference replies come from.
+pub enum Reference<'s> {
+    Live {
+        server: &'s Server,
+        control: &'s mut Wire,
+    },
+    /// What was recorded after each step.
+    Recorded(&'s [Vec<Event>]),
+}
+
+enum Source<'s> {
+    Live(Side<'s>),
+    Recorded(&'s [Vec<Event>]),
+}
+
+impl Source<'_> {
+    fn send(&mut self, batch: &Batch<'_>) -> io::Result<()> {
+        match self {
+            Source::Live(side) => send(side, batch),
+            Source::Recorded(_) => Ok(()),
+        }
+    }
+
+    /// What the steps `first..next` made arrive.
+    fn events(
+        &mut self,
+        batch: &Batch<'_>,
+        first: usize,
+        next: usize,
+        tracker: &Tracker,
+    ) -> io::Result<Vec<Event>> {
+        let side = match self {
+            Source::Recorded(recorded) => return Ok(recorded[first..next].concat()),
+            Source::Live(side) => side,
+        };
+        let mut events = Vec::new();
+        match batch {
+            Batch::Commands { conn, manner, argvs, .. } => {
+                let mut push = |frame| events.push(Event { conn: *conn, frame });
+                match manner {
+                    Manner::Plain | Manner::Pop => {
+                        let mut missing = argvs.len();
+                        while missing > 0 {
+                            let frame = side.wire(*conn)?.read_frame()?;
+                            missing -= usize::from(!is_push(&frame));
+                            push(frame);
+                        }
+                    }
+                    Manner::Waits => side.settle(*conn)?.into_iter().for_each(push),
+                    Manner::Several => loop {
+                        let frame = side.wire(*conn)?.read_frame()?;
+                        if is_sentinel(&frame) {
+                            break;
+                        }
+                        push(frame);
+                    },
+                    Manner::Pages(id) => {
+                        let page = side.wire(*conn)?.read_frame()?;
+                        side.pages_after(*conn, *id, argvs[0], page)?.into_iter().for_each(push);
+                    }
+                }
+            }
+            Batch::Close(_) => side.barrier()?,
+            Batch::Advance(_) | Batch::Skip => return Ok(events),
+        }
+        let expectant = tracker.expectant();
+        if !expectant.is_empty() {
+            side.barrier()?;
+            for conn in expectant {
+                while let Some(frame) = side.wire(conn)?.poll_frame()? {
+                    events.push(Event { conn, frame });
+                }
+            }
+        }
+        Ok(events)
+    }
+}
+
+fn send(side: &mut Side<'_>, batch: &Batch<'_>) -> io::Result<()> {
+    match batch {
+        Batch::Commands { conn, manner, argvs, .. } => {
+            side.send(*conn, argvs, (*manner == Manner::Several).then_some(SENTINEL))
+        }
+        Batch::Close(conn) => {
+            side.wires.remove(conn);
+            Ok(())
+        }
+        Batch::Advance(_) | Batch::Skip => Ok(()),
+    }
+}
+
+fn is_sentinel(frame: &[u8]) -> bool {
+    frame.windows(SENTINEL.len()).any(|part| part == SENTINEL) && !frame.starts_with(b"-")
+}
+
+/// Runs one plan. The notes are those of its steps, or none.
+pub struct Run<'r> {
+    pub plan: &'r Plan,
+    pub notes: &'r [Option<Note>],
+    pub knows: &'r mut dyn Knows,
+    pub tally: &'r mut Tally,
+    pub counts: Counts,
+}
+
+impl Run<'_> {
+    /// Compares a server with the reference, step by step.
+    pub fn compare(
+        &mut self,
+        reference: Reference<'_>,
+        server: &Server,
+        control: &mut Wire,
+    ) -> Result<(), Stop> {
+        let mut source = match reference {
+            Reference::Live { server, control } => Source::Live(Side::new(server, control)),
+            Reference::Recorded(events) => Source::Recorded(events),
+        };
+        let mut subject = Side::new(server, control);
+        let mut tracker = Tracker::default();
+        let plan = self.plan;
+        let mut at = 0;
+        while at < plan.steps.len() {
+            let (batch, next) = next_batch(plan, at, &mut tracker);
+            if let Batch::Skip = batch {
+                self.counts.skipped += 1;
+                at = next;
+                continue;
+            }
+            let sent = send(&mut subject, &batch);
+            let broken = |error: io::Error| {
+                let steps: Vec<String> = plan.steps[at..next].iter().map(Step::to_string).collect();
+                Stop::Reference(io::Error::new(error.kind(), format!("{error} after {}", steps.join(" / "))))
+            };
+            source.send(&batch).map_err(broken)?;
+            let events = source.events(&batch, at, next, &tracker).map_err(broken)?;
+            if let Err(error) = sent {
+                return Err(self.failed(&batch, at, &events, &error));
+            }
+            self.check(&mut subject, &batch, at, &events, &tracker)?;
+            self.learn(&batch, &events, &mut tracker);
+            at = next;
+        }
+        self.check_silence(&mut subject)
+    }
+
+    /// Runs the plan on the reference alone and returns what arrived after each step.
+    pub fn record(&mut self, server: &Server, control: &mut Wire) -> io::Result<Vec<Vec<Event>>> {
+        let mut source = Source::Live(Side::new(server, control));
+        let mut tracker = Tracker::default();
+        let plan = self.plan;
+        let mut recorded = vec![Vec::new(); plan.steps.len()];
+        let mut at = 0;
+        while at < plan.steps.len() {
+            let (batch, next) = next_batch(plan, at, &mut tracker);
+            if let Batch::Skip = batch {
+                at = next;
+                continue;
+            }
+            source.send(&batch)?;
+            if let Batch::Advance(ms) = batch {
+                std::thread::sleep(Duration::from_millis(ms));
+            }
+            let events = source.events(&batch, at, next, &tracker)?;
+            self.learn(&batch, &events, &mut tracker);
+            recorded[next - 1] = events;
+            at = next;
+        }
+        Ok(recorded)
+    }
+
+    /// Reads what the second server answers to a batch and compares it.
+    fn check(
+        &mut self,
+        subject: &mut Side<'_>,
+        batch: &Batch<'_>,
+        at: usize,
+        events: &[Event],
+        tracker: &Tracker,
+    ) -> Result<(), Stop> {
+        match batch {
+            Batch::Advance(ms) => {
+                // Deadlines are at least a millisecond nearer than this, on both clocks.
+                std::thread::sleep(Duration::from_millis(*ms));
+                return Ok(());
+            }
+            Batch::Close(_) => {
+                let passed = subject.barrier();
+                passed.map_err(|error| self.failed(batch, at, events, &error))?;
+            }
+            Batch::Skip => {}
+            Batch::Commands { conn, manner, first, argvs } => {
+                self.counts.commands += argvs.len() as u64;
+                match manner {
+                    Manner::Pages(id) => {
+                        return self.check_pages(subject, *conn, *id, *first, argvs[0], events);
+                    }
+                    Manner::Waits if !events.iter().any(|event| event.conn == *conn) => {
+                        match subject.settle(*conn) {
+                            Ok(None) => {}
+                            Ok(Some(frame)) => self.differ(Some(*first), argvs[0], b"(waits)", &frame)?,
+                            Err(error) => return Err(self.failed(batch, at, events, &error)),
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let mut events = events;
+        if let Batch::Commands { conn, manner: Manner::Several, first, argvs } = batch
+            && argvs[0].len() == 1
+            && events.len() > 1
+        {
+            // Leaving every channel confirms them in no particular order.
+            let expected: Vec<Vec<u8>> = events.iter().map(|event| event.frame.clone()).collect();
+            let mut frames = Vec::new();
+            for _ in events {
+                let frame = subject.wire(*conn).and_then(Wire::read_frame);
+                frames.push(frame.map_err(|error| self.failed(batch, at, events, &error))?);
+            }
+            self.counts.frames += events.len() as u64;
+            if !compare::same_confirmations(&expected, &frames) {
+                self.differ(Some(*first), argvs[0], &expected.concat(), &frames.concat())?;
+            }
+            events = &[];
+        }
+        let mut own = 0;
+        let mut unordered = (Vec::new(), Vec::new());
+        for event in events {
+            let frame = subject.wire(event.conn).and_then(Wire::read_frame);
+            let frame = frame.map_err(|error| self.failed(batch, at, std::slice::from_ref(event), &error))?;
+            self.counts.frames += 1;
+            let command = match batch {
+                Batch::Commands { conn, manner, first, argvs }
+                    if *conn == event.conn && !is_push(&event.frame) =>
+                {
+                    let index = if *manner == Manner::Plain { own } else { 0 };
+                    own += 1;
+                    argvs.get(index).map(|argv| (first + index, *argv))
+                }
+                _ => None,
+            };
+            match command {
+                Some((step, argv)) => self.check_reply(subject, event, step, argv, &frame, tracker)?,
+                None => {
+                    self.counts.deliveries += 1;
+                    if frame != event.frame && compare::is_pattern_message(&event.frame) {
+                        // Which of several matching patterns comes first is not determined.
+                        unordered.0.push((event.conn, event.frame.clone()));
+                        unordered.1.push((event.conn, frame));
+                    } else if frame != event.frame {
+                        self.differ(Some(at), &delivered_to(event.conn), &event.frame, &frame)?;
+                    }
+                }
+            }
+        }
+        unordered.0.sort();
+        unordered.1.sort();
+        if unordered.0 != unordered.1 {
+            let frames = |list: &[(usize, Vec<u8>)]| -> Vec<u8> {
+                list.iter().flat_map(|(_, frame)| frame.clone()).collect()
+            };
+            let conn = unordered.0[0].0;
+            self.differ(Some(at), &delivered_to(conn), &frames(&unordered.0), &frames(&unordered.1))?;
+        }
+        if let Batch::Commands { conn, manner: Manner::Several, first, argvs } = batch {
+            let frame = subject.wire(*conn).and_then(Wire::read_frame);
+            let frame = frame.map_err(|error| self.failed(batch, at, events, &error))?;
+            if !is_sentinel(&frame) {
+                self.differ(Some(*first), argvs[0], b"(nothing more)", &frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_reply(
+        &mut self,
+        subject: &mut Side<'_>,
+        event: &Event,
+        step: usize,
+        argv: &Argv,
+        frame: &[u8],
+        tracker: &Tracker,
+    ) -> Result<(), Stop> {
+        let row = compare::row(argv);
+        let queue = tracker.sessions.get(&event.conn).and_then(|session| session.queue.as_deref());
+        let agreed = match (row, queue) {
+            (Some(row), Some(queue)) if row.id == CommandId::Exec => {
+                let queued: Vec<Argv> = queue.iter().map(|(_, argv)| argv.clone()).collect();
+                compare::agree_in_transaction(&queued, &event.frame, frame)
+            }
+            // What is answered while queueing is determined.
+            (_, Some(_)) => event.frame == frame,
+            (Some(row), None) => compare::agree(compare::mode(row, argv), &event.frame, frame),
+            (None, None) => event.frame == frame,
+        };
+        if !agreed {
+            return self.differ(Some(step), argv, &event.frame, frame);
+        }
+        if row.is_some_and(|row| row.id == CommandId::SPop) && queue.is_none() && event.frame != frame {
+            let adopted = adopt_pop(subject, event.conn, argv, &event.frame, frame);
+            adopted.map_err(|error| Stop::Difference(Box::new(difference(Some(step), argv, b"", &error))))?;
+        }
+        Ok(())
+    }
+
+    fn check_pages(
+        &mut self,
+        subject: &mut Side<'_>,
+        conn: usize,
+        id: CommandId,
+        step: usize,
+        argv: &Argv,
+        events: &[Event],
+    ) -> Result<(), Stop> {
+        let own: Vec<Vec<u8>> =
+            events.iter().filter(|event| event.conn == conn).map(|event| event.frame.clone()).collect();
+        self.counts.frames += 1;
+        let pages = subject
+            .wire(conn)
+            .and_then(Wire::read_frame)
+            .and_then(|first| subject.pages_after(conn, id, argv, first));
+        let pages = match pages {
+            Ok(pages) => pages,
+            Err(error) => {
+                return Err(Stop::Difference(Box::new(difference(Some(step), argv, &own[0], &error))));
+            }
+        };
+        let elements = |pages: &[Vec<u8>]| compare::elements_of_pages(id, argv, pages);
+        let agreed = match elements(&own) {
+            Some(expected) => elements(&pages) == Some(expected),
+            None => own == pages,
+        };
+        if agreed { Ok(()) } else { self.differ(Some(step), argv, &own.concat(), &pages.concat()) }
+    }
+
+    /// Nothing may have arrived that the reference did not send.
+    fn check_silence(&mut self, subject: &mut Side<'_>) -> Result<(), Stop> {
+        let broken = |error: io::Error| {
+            Stop::Difference(Box::new(difference(None, &Argv::new(), b"(nothing more)", &error)))
+        };
+        subject.barrier().map_err(broken)?;
+        let conns: Vec<usize> = subject.wires.keys().copied().collect();
+        for conn in conns {
+            if let Some(frame) = subject.wire(conn).and_then(Wire::poll_frame).map_err(broken)? {
+                self.differ(None, &delivered_to(conn), b"(nothing more)", &frame)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Two answers differ: stops unless that is known and cannot have changed the data.
+    fn differ(
+        &mut self,
+        step: Option<usize>,
+        argv: &Argv,
+        reference: &[u8],
+        other: &[u8],
+    ) -> Result<(), Stop> {
+        let difference =
+            Difference { step, argv: argv.clone(), reference: reference.to_vec(), other: other.to_vec() };
+        if self.knows.is_known(&difference) {
+            self.counts.known += 1;
+            return Ok(());
+        }
+        Err(Stop::Difference(Box::new(difference)))
+    }
+
+    /// The second server broke while answering a batch.
+    fn failed(&self, batch: &Batch<'_>, at: usize, events: &[Event], error: &io::Error) -> Stop {
+        let argv = match batch {
+            Batch::Commands { argvs, .. } => argvs[0].clone(),
+            _ => vec![self.plan.steps[at].to_string().into_bytes()],
+        };
+        let expected = events.first().map_or(&b"(nothing)"[..], |event| &event.frame);
+        Stop::Difference(Box::new(difference(Some(at), &argv, expected, error)))
+    }
+
+    /// Keeps the tracker and the tally up to date with what the reference answered.
+    fn learn(&mut self, batch: &Batch<'_>, events: &[Event], tracker: &mut Tracker) {
+        if let Batch::Close(conn) = batch {
+            tracker.sessions.remove(conn);
+            return;
+        }
+        let own_conn = if let Batch::Commands { conn, .. } = batch { Some(*conn) } else { None };
+        for event in events {
+            if Some(event.conn) != own_conn && !is_push(&event.frame) {
+                tracker.session(event.conn).blocked = false;
+            }
+        }
+        let Batch::Commands { conn, manner, first, argvs } = batch else { return };
+        let mut replies = events.iter().filter(|event| event.conn == *conn && !is_push(&event.frame));
+        for (index, argv) in argvs.iter().enumerate() {
+            let step = first + index;
+            let reply = replies.next().map(|event| event.frame.as_slice());
+            if *manner == Manner::Waits && reply.is_none() {
+                tracker.session(*conn).blocked = true;
+            }
+            self.learn_reply(tracker.session(*conn), step, argv, reply);
+        }
+    }
+
+    fn learn_reply(&mut self, session: &mut Session, step: usize, argv: &Argv, reply: Option<&[u8]>) {
+        use CommandId::*;
+        let failed = reply.is_some_and(|reply| reply.starts_with(b"-"));
+        if reply == Some(b"+QUEUED\r\n")
+            && let Some(queue) = &mut session.queue
+        {
+            queue.push((step, argv.clone()));
+            return;
+        }
+        self.count(step, failed);
+        let Some(row) = compare::row(argv) else { return };
+        match row.id {
+            Multi if !failed => session.queue = Some(Vec::new()),
+            Exec => {
+                let queue = session.queue.take().unwrap_or_default();
+                self.counts.transactions += 1;
+                match reply.map(decode) {
+                    Some(Ok(Frame::Array(replies))) => {
+                        for ((step, _), reply) in queue.iter().zip(&replies) {
+                            self.count(*step, reply.is_error());
+                        }
+                    }
+                    Some(Ok(frame)) if frame.is_null() => self.counts.aborted += 1,
+                    _ => {}
+                }
+                session.listening |= queue
+                    .iter()
+                    .any(|(_, argv)| compare::row(argv).is_some_and(|row| has_several_replies(row.id)));
+            }
+            Discard if !failed => session.queue = None,
+            Reset if !failed => *session = Session::default(),
+            Subscribe | PSubscribe | SSubscribe if !failed => session.listening = true,
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, step: usize, failed: bool) {
+        if let Some(Some(note)) = self.notes.get(step) {
+            self.tally.add(note, if failed { Outcome::Error } else { Outcome::Ok });
+        }
+    }
+}
+
+fn delivered_to(conn: usize) -> Argv {
+    vec![format!("(delivered to connection {conn})").into_bytes()]
+}
+
+fn difference(step: Option<usize>, argv: &Argv, reference: &[u8], error: &io::Error) -> Difference {
+    let other = format!("({error})").into_bytes();
+    Difference { step, argv: argv.clone(), reference: reference.to_vec(), other }
+}
+
+/// Makes the second server's set what it would be had it chosen as the reference did.
+fn adopt_pop(
+    subject: &mut Side<'_>,
+    conn: usize,
+    argv: &Argv,
+    reference: &[u8],
+    other: &[u8],
+) -> io::Result<()> {
+    let (taken, own) = (compare::members(reference), compare::members(other));
+    let mut repair = |name: &str, from: &[Vec<u8>], without: &[Vec<u8>]| -> io::Result<()> {
+        let members = from.iter().filter(|member| !without.contains(member)).cloned();
+        let argv: Argv = [name.as_bytes().to_vec(), argv[1].clone()].into_iter().chain(members).collect();
+        if argv.len() > 2 {
+            subject.send(conn, &[&argv], None)?;
+            let wire = subject.wire(conn)?;
+            while is_push(&wire.read_frame()?) {}
+        }
+        Ok(())
+    };
+    // In this order the set is never empty in between.
+    repair("SADD", &own, &taken)?;
+    repair("SREM", &taken, &own)
+}

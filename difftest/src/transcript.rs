@@ -1,0 +1,140 @@
+//! Hand-written cases: commands, and their replies as redis-cli prints them. They are recorded from a redis-server.
+//!
+//! ```text
+//! # ZADD GT moves scores only upwards; without CH the reply counts additions.
+//! > ZADD z 5 a
+//! (integer) 1
+//! 2> ZSCORE z a          connection 2; without a number it is connection 0
+//! "5"
+//! ```
+//!
+//! Every command is answered before the next one is sent, so no command of a transcript may wait. A command that is
+//! answered by several frames prints them all, each on lines of its own.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::io;
+
+use kevy_model::generator::split_words;
+
+use crate::server::Server;
+use crate::wire::{Wire, decode};
+
+/// One command of a transcript.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// The line it stands on.
+    pub line: usize,
+    pub conn: usize,
+    pub argv: Vec<Vec<u8>>,
+    pub reply: String,
+}
+
+/// The commands of a transcript. Lines before the first command are comments.
+pub fn parse(text: &str) -> Result<Vec<Exchange>, String> {
+    let mut exchanges: Vec<Exchange> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        if let Some((conn, command)) = command(line) {
+            let argv = split_words(command.as_bytes()).filter(|argv| !argv.is_empty());
+            let argv = argv.ok_or_else(|| format!("line {}: no command: {line}", index + 1))?;
+            exchanges.push(Exchange { line: index + 1, conn, argv, reply: String::new() });
+        } else if !is_comment(line) {
+            let last =
+                exchanges.last_mut().ok_or_else(|| format!("line {}: a reply to nothing", index + 1))?;
+            if !last.reply.is_empty() {
+                last.reply.push('\n');
+            }
+            last.reply.push_str(line);
+        }
+    }
+    Ok(exchanges)
+}
+
+fn is_comment(line: &str) -> bool {
+    line.is_empty() || line.starts_with('#')
+}
+
+fn command(line: &str) -> Option<(usize, &str)> {
+    let (conn, command) = line.split_once("> ")?;
+    match conn {
+        "" => Some((0, command)),
+        conn => Some((conn.parse().ok()?, command)),
+    }
+}
+
+/// The transcript again, with the replies that a server gives now.
+pub fn record(text: &str, server: &Server) -> Result<String, String> {
+    let exchanges = parse(text)?;
+    let replies = replies(&exchanges, server).map_err(|error| error.to_string())?;
+    let mut replies = replies.into_iter();
+    let mut recorded = String::new();
+    for line in text.lines() {
+        if command(line).is_some() {
+            recorded.push_str(line);
+            recorded.push('\n');
+            recorded.push_str(&replies.next().unwrap_or_default());
+            recorded.push('\n');
+        } else if is_comment(line) {
+            recorded.push_str(line);
+            recorded.push('\n');
+        }
+    }
+    Ok(recorded)
+}
+
+/// Where a server answers otherwise than a transcript says.
+pub fn check(text: &str, server: &Server) -> Result<Vec<String>, String> {
+    let exchanges = parse(text)?;
+    let replies = replies(&exchanges, server).map_err(|error| error.to_string())?;
+    let differing = exchanges.iter().zip(&replies).filter(|(exchange, reply)| !same(&exchange.reply, reply));
+    let report = differing.map(|(exchange, reply)| {
+        let command = crate::known::command_text(&exchange.argv);
+        format!("line {}: {command}\nexpected: {}\nanswered: {reply}", exchange.line, exchange.reply)
+    });
+    Ok(report.collect())
+}
+
+/// Lines of a reply that look like comments or are empty are not kept by a transcript.
+fn same(expected: &str, reply: &str) -> bool {
+    expected.lines().eq(reply.lines().filter(|line| !is_comment(line)))
+}
+
+fn replies(exchanges: &[Exchange], server: &Server) -> io::Result<Vec<String>> {
+    let mut control = server.connect()?;
+    control.call(&["FLUSHALL"])?;
+    let mut wires: BTreeMap<usize, Wire> = BTreeMap::new();
+    let mut replies = Vec::new();
+    for exchange in exchanges {
+        let wire = match wires.entry(exchange.conn) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(server.connect()?),
+        };
+        let mut bytes = Vec::new();
+        crate::wire::encode(&exchange.argv, &mut bytes);
+        wire.send(&bytes)?;
+        let mut frames = vec![decode(&wire.read_frame()?)?.to_string()];
+        // What else there is has been written when the control connection is answered for the second time.
+        control.call(&["PING"])?;
+        control.call(&["PING"])?;
+        while let Some(frame) = wire.poll_frame()? {
+            frames.push(decode(&frame)?.to_string());
+        }
+        replies.push(frames.join("\n"));
+    }
+    Ok(replies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transcript_has_commands_replies_and_comments() {
+        let text = "# about\n> SET k \"a b\"\nOK\n\n# more\n2> LRANGE l 0 -1\n1) \"a\"\n2) \"b\"\n";
+        let exchanges = parse(text).unwrap();
+        assert_eq!(exchanges[0].argv[2], b"a b");
+        assert_eq!((exchanges[1].conn, exchanges[1].line), (2, 6));
+        assert_eq!(exchanges[1].reply, "1) \"a\"\n2) \"b\"");
+        assert!(parse("OK\n> GET k").is_err());
+    }
+}
