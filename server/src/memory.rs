@@ -2,13 +2,17 @@
 //!
 //! `used_memory` and `maxmemory` are about what was asked for, so the count is of requested sizes; what the allocator
 //! holds beyond that is visible in the resident set size.
+//!
+//! mimalloc is called by its C functions: those that take an alignment give a block of the next size class whenever no
+//! free block is at hand and the size is no power of two, also for alignments that every block has anyway. Keys loaded
+//! in bulk would all pay for that.
 
 #![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use mimalloc::MiMalloc;
+use libmimalloc_sys as mi;
 
 /// The allocator of the server binary.
 pub struct Counting;
@@ -52,29 +56,59 @@ pub fn peak() -> usize {
     PEAK.load(Ordering::Relaxed)
 }
 
-// SAFETY: every call is passed on unchanged to an allocator that keeps the contract.
+/// What every block of at least this size is aligned to, smaller ones to their size.
+const NATURAL_ALIGNMENT: usize = 16;
+
+#[inline]
+fn naturally_aligned(layout: &Layout) -> bool {
+    layout.align() <= NATURAL_ALIGNMENT && layout.align() <= layout.size()
+}
+
+// SAFETY: blocks come from an allocator that keeps the contract, and are at least as large and as aligned as asked for.
 unsafe impl GlobalAlloc for Counting {
+    #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller's contract is the same.
-        unsafe { MiMalloc.alloc(layout) }
+        let block = if naturally_aligned(&layout) {
+            // SAFETY: no precondition.
+            unsafe { mi::mi_malloc(layout.size()) }
+        } else {
+            // SAFETY: a layout's alignment is a power of two.
+            unsafe { mi::mi_malloc_aligned(layout.size(), layout.align()) }
+        };
+        block.cast()
     }
 
+    #[inline]
     unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
         count(layout.size().wrapping_neg());
-        // SAFETY: the caller's contract is the same.
-        unsafe { MiMalloc.dealloc(ptr, layout) }
+        // SAFETY: the caller got it from one of these functions.
+        unsafe { mi::mi_free(ptr.cast()) }
     }
 
+    #[inline]
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         count(layout.size());
-        // SAFETY: the caller's contract is the same.
-        unsafe { MiMalloc.alloc_zeroed(layout) }
+        let block = if naturally_aligned(&layout) {
+            // SAFETY: no precondition.
+            unsafe { mi::mi_zalloc(layout.size()) }
+        } else {
+            // SAFETY: a layout's alignment is a power of two.
+            unsafe { mi::mi_zalloc_aligned(layout.size(), layout.align()) }
+        };
+        block.cast()
     }
 
+    #[inline]
     unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count(new_size.wrapping_sub(layout.size()));
-        // SAFETY: the caller's contract is the same.
-        unsafe { MiMalloc.realloc(ptr, layout, new_size) }
+        let block = if layout.align() <= NATURAL_ALIGNMENT && layout.align() <= new_size {
+            // SAFETY: the caller got it from one of these functions.
+            unsafe { mi::mi_realloc(ptr.cast(), new_size) }
+        } else {
+            // SAFETY: as above; a layout's alignment is a power of two.
+            unsafe { mi::mi_realloc_aligned(ptr.cast(), new_size, layout.align()) }
+        };
+        block.cast()
     }
 }
