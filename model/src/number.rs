@@ -43,8 +43,12 @@ pub fn latin1(bytes: impl IntoIterator<Item = u8>) -> String {
     bytes.into_iter().map(char::from).collect()
 }
 
-/// A double as replies print it: the shortest digits that read back as the number, plain up to about 21 places.
+/// A double as replies print it: an integer up to half the range of 64 bits as such, anything else with the shortest
+/// digits that read back as the number, plain up to about 21 places.
 pub fn double_text(value: f64) -> String {
+    if is_plain_integer(value) {
+        return (value as i64).to_string();
+    }
     if value.is_nan() {
         return "nan".into();
     }
@@ -58,6 +62,12 @@ pub fn double_text(value: f64) -> String {
     let digits = mantissa.replace('.', "");
     let exponent: i32 = exponent.parse().unwrap_or(0);
     format!("{sign}{}", lay_out(&digits, exponent))
+}
+
+/// Whether it is printed as an integer, all digits being exact.
+fn is_plain_integer(value: f64) -> bool {
+    const LARGEST: f64 = (1u64 << 62) as f64;
+    value.fract() == 0.0 && value.abs() <= LARGEST && !(value == 0.0 && value.is_sign_negative())
 }
 
 /// `digits` with the point behind the first of them, times a power of ten.
@@ -83,19 +93,32 @@ fn lay_out(digits: &str, exponent: i32) -> String {
 }
 
 /// Whether `text` may stand for `value`. Redis's algorithm (Grisu 2) finds the shortest digits nearly always; where it
-/// does not, its text is a little longer and still reads back as the number.
+/// does not, it has up to 17 of them, which still read back as the number.
 pub fn is_double_text(text: &[u8], value: f64) -> bool {
     let shortest = double_text(value);
     if text == shortest.as_bytes() {
         return true;
     }
-    let Some(text) = std::str::from_utf8(text).ok() else { return false };
-    let reads_back = text.parse::<f64>().is_ok_and(|read| read == value);
-    let digits = |text: &str| {
-        let mantissa = text.split('e').next().unwrap_or_default();
-        mantissa.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit).count()
+    let Some(text) = std::str::from_utf8(text).ok().filter(|_| value.is_finite() && !is_plain_integer(value))
+    else {
+        return false;
     };
-    reads_back && digits(text) == 17 && digits(&shortest) >= 15
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let Some((digits, exponent)) = significant_digits(unsigned) else { return false };
+    text.parse::<f64>().is_ok_and(|read| read == value)
+        && (15..=17).contains(&digits.len())
+        && unsigned == lay_out(&digits, exponent)
+}
+
+/// The digits of a decimal number, from the first to the last that are not 0, and the power of ten of the first.
+fn significant_digits(text: &str) -> Option<(String, i32)> {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let significant = digits.trim_start_matches('0');
+    let leading_zeros = digits.len() - significant.len();
+    let exponent = exponent.parse::<i32>().ok()? + (whole.len() as i32 - 1 - leading_zeros as i32);
+    Some((significant.trim_end_matches('0').to_string(), exponent))
 }
 
 /// A number as a double, as scores are read (C's `strtod`): decimal, hexadecimal or `inf`, nothing around it, and
@@ -440,15 +463,24 @@ mod tests {
             (1.0, "1"),
             (0.1, "0.1"),
             (-1.5, "-1.5"),
-            (1e20, "100000000000000000000"),
+            (-0.0, "-0"),
+            (1e18, "1000000000000000000"),
+            (4.6e18, "4600000000000000000"),
+            (9.2e18, "9.2e+18"),
+            (1e20, "1e+20"),
+            (12345678901234567e3, "12345678901234567000"),
             (1e22, "1e+22"),
             (1e-7, "1e-7"),
             (1.25e-10, "1.25e-10"),
             (f64::INFINITY, "inf"),
             (123456.789, "123456.789"),
         ] {
-            assert!(value == 1e20 || double_text(value) == text, "{value} {}", double_text(value));
+            assert_eq!(double_text(value), text);
         }
+        let allowed = |text: &str, value| is_double_text(text.as_bytes(), value);
+        assert!(allowed("3667800000000000300000", 36678e17) && allowed("10595999999999999000000", 10596e18));
+        assert!(!allowed("3667800000000000300001", 36678e17) && !allowed("3.6678000000000003e+21", 36678e17));
+        assert!(!allowed("0.10000000000000001e0", 0.1) && !allowed("1.00000000000000000", 1.0));
     }
 
     #[test]
