@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kevy_server::config::Config;
+use kevy_server::config::{Allow, Config};
 use kevy_server::shard::conn::{ConnId, Peer};
 use kevy_server::shard::{Environment, Now, Request, SendBuf, Shard};
 
@@ -29,7 +29,7 @@ impl World {
         let pairs: Vec<(&[u8], &[u8])> =
             settings.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         config.set(&pairs, true).expect("settings of the test");
-        let now = Now { unix: BEGINNING, mono: 5_000_000 };
+        let now = Now::new(BEGINNING * 1000, 5_000_000);
         let shard = Shard::new(config, Environment::isolated(), 42, now);
         Self {
             shard,
@@ -107,9 +107,8 @@ impl World {
         let end = self.now.mono + millis * 1000;
         while self.now.mono < end {
             let next = self.shard.poll_timeout().clamp((self.now.mono + 1000).min(end), end);
-            // Both clocks count from the same moment, to the millisecond.
-            self.now.mono = next;
-            self.now.unix = BEGINNING + (next - 5_000_000) / 1000;
+            // Both clocks count from the same moment.
+            self.now = Now::new(BEGINNING * 1000 + (next - 5_000_000), next);
             self.turn();
         }
     }
@@ -792,4 +791,31 @@ fn info_has_the_sections_that_are_asked_for_in_a_fixed_order() {
     assert_eq!(titles("INFO nosuch"), "");
     world.call(conn, "HELLO 3");
     world.check(conn, "INFO cluster", "=34 txt:# Cluster cluster_enabled:0");
+}
+
+#[test]
+fn each_command_has_its_own_time_and_a_transaction_has_one() {
+    thread_local! {
+        static STOPWATCH: std::cell::Cell<u64> = const { std::cell::Cell::new(7_000) };
+    }
+    let mut world = World::new();
+    world.shard.config.security.enable_debug_command = Allow::Yes;
+    world.shard.env.stopwatch = || STOPWATCH.get();
+    world.shard.env.hold = |micros| STOPWATCH.set(STOPWATCH.get() + micros);
+    let conn = world.connect();
+    let at = |micros: u64| {
+        let now = BEGINNING * 1000 + micros;
+        let (seconds, micros) = ((now / 1_000_000).to_string(), (now % 1_000_000).to_string());
+        format!("*2 ${} {seconds} ${} {micros}", seconds.len(), micros.len())
+    };
+    // What a slow command takes is not taken from the deadline of the next one.
+    let slow = ["TIME", "DEBUG SLEEP 0.5", "SET key v PX 300", "DEBUG SLEEP 0.2501", "TIME", "PTTL key"];
+    world.send(conn, &pipeline(&slow));
+    assert_eq!(world.output(conn), format!("{} +OK +OK +OK {} :50", at(0), at(750_100)));
+    let transaction = ["MULTI", "TIME", "DEBUG SLEEP 0.5", "TIME", "PTTL key", "EXEC", "PTTL key"];
+    world.send(conn, &pipeline(&transaction));
+    assert_eq!(
+        world.output(conn),
+        format!("+OK +QUEUED +QUEUED +QUEUED +QUEUED *4 {0} +OK {0} :50 :-2", at(750_100))
+    );
 }

@@ -56,12 +56,12 @@ pub fn swapdb(c: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
-/// Seconds and microseconds; the clock of commands has milliseconds.
+/// Seconds and microseconds.
 pub fn time(c: &mut Call<'_>) -> Outcome {
-    let now = c.data.now;
+    let (now, micros) = (c.data.now, u64::from(c.data.now_micros));
     c.reply.array(2);
     c.reply.bulk(itoa::Buffer::new().format(now / 1000).as_bytes());
-    c.reply.bulk(itoa::Buffer::new().format(now % 1000 * 1000).as_bytes());
+    c.reply.bulk(itoa::Buffer::new().format(now % 1000 * 1000 + micros).as_bytes());
     Ok(())
 }
 

@@ -122,6 +122,7 @@ impl Db {
                 effects: &mut self.effects,
                 db: self.db,
                 now: self.now,
+                now_micros: 0,
                 access: Access::default(),
             },
             reply,

@@ -41,6 +41,8 @@ pub struct Data<'a> {
     pub db: usize,
     /// The same instant for the whole command (transaction, script).
     pub now: UnixMillis,
+    /// Microseconds since `now` began; TIME shows them and nothing depends on them.
+    pub now_micros: u16,
     pub access: Access,
 }
 
@@ -97,6 +99,7 @@ impl<'a> Data<'a> {
             effects: self.effects,
             db,
             now: self.now,
+            now_micros: self.now_micros,
             access: self.access,
         }
     }

@@ -253,8 +253,8 @@ impl Reactor for Epoll {
 
 /// Both clocks. The monotonic one counts from `started`.
 pub fn now(started: Instant) -> Now {
-    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-    Now { unix, mono: started.elapsed().as_micros() as u64 }
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+    Now::new(unix, started.elapsed().as_micros() as u64)
 }
 
 fn ip_name(addr: &SockAddr) -> String {

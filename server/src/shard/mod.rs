@@ -41,8 +41,33 @@ use stats::Stats;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
     pub unix: UnixMillis,
+    /// Microseconds since `unix` began.
+    pub micros: u16,
     /// Microseconds since some fixed point; never goes back.
     pub mono: u64,
+}
+
+impl Now {
+    /// From microseconds of both clocks.
+    pub fn new(unix_micros: u64, mono: u64) -> Self {
+        Self { unix: unix_micros / 1000, micros: (unix_micros % 1000) as u16, mono }
+    }
+
+    pub fn unix_micros(self) -> u64 {
+        self.unix * 1000 + u64::from(self.micros)
+    }
+}
+
+/// What carries [`Shard::now`] forward between two samples. One turn of the loop may execute many commands, or a slow
+/// one, and each command has a time of its own: a deadline counted from the beginning of the turn would pass early.
+#[derive(Default)]
+struct Clock {
+    /// What the last `handle_*` was told.
+    sample: Option<Now>,
+    /// The stopwatch at that time, or rather at the first command after it.
+    stopwatch: Option<u64>,
+    /// `now` stays as it is until the stopwatch shows this.
+    valid_until: u64,
 }
 
 /// See [`Environment::apply_config`].
@@ -51,7 +76,7 @@ pub type ApplyConfig = fn(&Config, &mut Config, &[&'static str]) -> Result<(), (
 /// What a shard needs from outside, beside its inputs.
 #[derive(Clone)]
 pub struct Environment {
-    /// Microseconds, monotonic: measures how long commands take, decides nothing.
+    /// Microseconds, monotonic: measures how long commands take, and what passed since the last [`Now`].
     pub stopwatch: fn() -> u64,
     /// Bytes allocated by this process, as `used_memory` reports them and `maxmemory` limits them.
     pub used_memory: fn() -> usize,
@@ -154,7 +179,9 @@ struct Decoded {
 pub struct Shard {
     pub config: Config,
     pub env: Environment,
+    /// The time of the command being executed: the last sample, carried forward by the stopwatch.
     pub now: Now,
+    clock: Clock,
     pub started: Now,
     pub conns: Vec<Option<Box<Conn>>>,
     free: Vec<ConnId>,
@@ -187,6 +214,7 @@ impl Shard {
             realm,
             env,
             now,
+            clock: Clock::default(),
             started: now,
             conns: Vec::new(),
             free: Vec::new(),
@@ -216,7 +244,7 @@ impl Shard {
 
     /// A connection was accepted. It may be refused, in which case the reason is sent and it is closed.
     pub fn handle_accept(&mut self, now: Now, peer: Peer) -> ConnId {
-        self.now = now;
+        self.set_now(now);
         let id = self.free.pop().unwrap_or_else(|| {
             self.conns.push(None);
             ConnId(self.conns.len() as u32 - 1)
@@ -239,6 +267,25 @@ impl Shard {
         id
     }
 
+    /// Takes the time from outside. The same sample again, as the events of one turn have it, does not turn it back.
+    fn set_now(&mut self, now: Now) {
+        if self.clock.sample != Some(now) {
+            self.now = now;
+            self.clock = Clock { sample: Some(now), stopwatch: None, valid_until: 0 };
+        }
+    }
+
+    /// Carries the time forward to what the stopwatch shows; inside EXEC it stands still.
+    fn carry_now(&mut self, stopwatch: u64) {
+        if self.in_transaction {
+            return;
+        }
+        let sample = self.clock.sample.unwrap_or(self.now);
+        let elapsed = stopwatch.saturating_sub(*self.clock.stopwatch.get_or_insert(stopwatch));
+        self.now = Now::new(sample.unix_micros() + elapsed, sample.mono + elapsed);
+        self.clock.valid_until = stopwatch + 1000 - u64::from(self.now.micros);
+    }
+
     /// Why a connection is not let in: too many clients, or protected mode.
     fn refusal(&self, peer: &Peer) -> Option<&'static str> {
         if self.by_client.len() >= self.config.network.maxclients as usize {
@@ -250,7 +297,7 @@ impl Shard {
 
     /// Bytes arrived. They are executed where they are; only what cannot be executed yet is copied.
     pub fn handle_recv(&mut self, now: Now, id: ConnId, bytes: &[u8]) {
-        self.now = now;
+        self.set_now(now);
         self.stats.net_input_bytes += bytes.len() as u64;
         self.stats.reads += 1;
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
@@ -272,7 +319,7 @@ impl Shard {
 
     /// The reactor is done with a buffer: it was sent whole, or the connection failed.
     pub fn handle_sent(&mut self, now: Now, id: ConnId, buf: SendBuf, result: io::Result<()>) {
-        self.now = now;
+        self.set_now(now);
         let SendBuf { mut bytes, .. } = buf;
         let size = bytes.len();
         bytes.clear();
@@ -298,7 +345,7 @@ impl Shard {
 
     /// The other side closed, or the connection failed, or `poll_close` was carried out: the reactor forgets it.
     pub fn handle_closed(&mut self, now: Now, id: ConnId) {
-        self.now = now;
+        self.set_now(now);
         if self.conns[id.0 as usize].is_some() {
             self.forget(id);
             let conn = self.conns[id.0 as usize].take().expect("just seen");
@@ -309,7 +356,7 @@ impl Shard {
 
     /// The deadline of `poll_timeout` passed (or any other moment): timeouts, expiry, statistics.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.now = now;
+        self.set_now(now);
         while let Some(waiter) = self.realm.waiters.pop_timed_out(now.unix) {
             self.release(&waiter, None);
         }
@@ -324,7 +371,7 @@ impl Shard {
 
     /// Executes commands of connections that had to wait, a bounded amount; `poll_timeout` says if more is left.
     pub fn handle_turn(&mut self, now: Now) {
-        self.now = now;
+        self.set_now(now);
         self.stats.turns += 1;
         for _ in 0..self.runnable.len() {
             if let Some(id) = self.runnable.pop_front() {
@@ -639,6 +686,9 @@ impl Shard {
         out: &mut Vec<u8>,
     ) -> Result<(), CommandError> {
         let before = (self.env.stopwatch)();
+        if before >= self.clock.valid_until {
+            self.carry_now(before);
+        }
         let outcome = match command.handler {
             Handler::Data(_) => self.call_data(id, command, args, out),
             Handler::Session => session::run(self, id, command, args, out),
@@ -705,6 +755,7 @@ impl Shard {
                 effects: &mut realm.effects,
                 db: conn.db,
                 now: self.now.unix,
+                now_micros: self.now.micros,
                 access: Access { no_touch: conn.no_touch },
             },
             reply: Reply::new(out, conn.protocol),
@@ -951,6 +1002,7 @@ impl Shard {
             effects: &mut self.realm.effects,
             db,
             now: self.now.unix,
+            now_micros: self.now.micros,
             access: Access::default(),
         }
     }

@@ -81,7 +81,7 @@ const ACCEPTED: [&str; 6] = [
 
 /// Asks the core's DEBUG.
 fn on_data(s: &mut Session<'_>) -> Result<bool, CommandError> {
-    let (db, now) = (s.conn().db, s.now());
+    let (db, now) = (s.conn().db, s.shard.now);
     s.shard.realm.set_interest();
     let mut call = Call {
         command: s.command,
@@ -91,7 +91,8 @@ fn on_data(s: &mut Session<'_>) -> Result<bool, CommandError> {
             settings: &s.shard.config.settings,
             effects: &mut s.shard.realm.effects,
             db,
-            now,
+            now: now.unix,
+            now_micros: now.micros,
             access: Access { no_touch: true },
         },
         reply: s.reply.reborrow(),

@@ -117,7 +117,7 @@ fn server(shard: &Shard, out: &mut Fields) {
     out.field("process_supervised", "no");
     out.field("run_id", &shard.env.run_id);
     out.field("tcp_port", shard.config.network.port);
-    out.field("server_time_usec", shard.now.unix * 1000);
+    out.field("server_time_usec", shard.now.unix_micros());
     out.field("uptime_in_seconds", uptime);
     out.field("uptime_in_days", uptime / 86400);
     out.field("hz", process.hz);

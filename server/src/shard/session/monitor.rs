@@ -80,10 +80,10 @@ impl Shard {
             return;
         }
         let Some(conn) = self.conn(id) else { return };
-        let unix = self.now.unix;
+        let micros = self.now.unix_micros();
         let mut line = Vec::with_capacity(64 + args.byte_len());
         // Writing to a vector cannot fail.
-        let _ = write!(line, "+{}.{:06} [{} ", unix / 1000, unix % 1000 * 1000, conn.db);
+        let _ = write!(line, "+{}.{:06} [{} ", micros / 1_000_000, micros % 1_000_000, conn.db);
         if conn.peer.unix {
             line.extend_from_slice(b"unix:");
             line.extend_from_slice(&self.config.network.unixsocket);
