@@ -27,7 +27,9 @@ pub fn run(config: Config) -> ExitCode {
     let listeners = match listen(&config) {
         Ok(listeners) => listeners,
         Err(message) => {
-            log!(Level::Warning, "{message}");
+            for line in message.lines() {
+                log!(Level::Warning, "{line}");
+            }
             return ExitCode::FAILURE;
         }
     };
@@ -71,6 +73,7 @@ pub fn run(config: Config) -> ExitCode {
         }
     };
     let unixsocket = path(&config.network.unixsocket);
+    log!(Level::Notice, "Running mode=standalone, port={}.", config.network.port);
     log!(Level::Notice, "Server initialized");
     if config.network.port != 0 {
         log!(Level::Notice, "Ready to accept connections tcp");

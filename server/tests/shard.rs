@@ -819,3 +819,24 @@ fn each_command_has_its_own_time_and_a_transaction_has_one() {
         format!("+OK +QUEUED +QUEUED +QUEUED +QUEUED *4 {0} +OK {0} :50 :-2", at(750_100))
     );
 }
+
+#[test]
+fn renamed_commands_answer_to_their_new_names() {
+    let mut world = World::new();
+    let renames = &mut world.shard.config.security.renames;
+    renames.rename(b"config", b"").unwrap();
+    renames.rename(b"GET", b"Fetch").unwrap();
+    let conn = world.connect();
+    world.check(conn, "SET key value", "+OK");
+    world.check(conn, "fetch key", "$5 value");
+    world.check(conn, "fetch", "-ERR wrong number of arguments for 'get' command");
+    world.check(conn, "GET key", "-ERR unknown command 'GET', with args beginning with: 'key'");
+    world.check(
+        conn,
+        "CONFIG GET port",
+        "-ERR unknown command 'CONFIG', with args beginning with: 'GET' 'port'",
+    );
+    world.check(conn, "MULTI", "+OK");
+    world.check(conn, "FETCH key", "+QUEUED");
+    world.check(conn, "EXEC", "*1 $5 value");
+}

@@ -226,8 +226,7 @@ impl Loader {
         match (name.to_ascii_lowercase().as_slice(), values) {
             (b"include", [pattern]) => self.include(pattern),
             (b"rename-command", [from, to]) => {
-                self.config.security.renamed_commands.push((from.clone(), to.clone()));
-                Ok(())
+                self.config.security.renames.rename(from, to).map_err(Wrong::from)
             }
             (b"user", [name, rules @ ..]) => self.user(name, rules),
             (b"loadmodule", [_, ..]) => Err("kevy loads no modules".into()),
@@ -291,10 +290,7 @@ impl Loader {
             }
         }
 
-        let mut warnings = config.unmet_demands(&self.given);
-        if !config.security.renamed_commands.is_empty() {
-            warnings.push("rename-command: kevy does not rename commands yet; they keep their names.".into());
-        }
+        let warnings = config.unmet_demands(&self.given);
         let no_effect =
             |name: &&str| options::find(name.as_bytes()).is_some_and(|option| option.has_no_effect());
         let without_effect = self.given.into_iter().filter(no_effect).collect();

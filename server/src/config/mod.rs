@@ -1,7 +1,8 @@
 //! The server's configuration: one table of directives and everything that follows from it.
 //!
 //! * [`options`]: the table. * [`kind`]: what values may be. * [`words`]: quoting. * [`load`]: the configuration
-//!   file and the command line. * [`rewrite`]: CONFIG REWRITE. Here: [`Config`], CONFIG GET and CONFIG SET.
+//!   file and the command line. * [`rewrite`]: CONFIG REWRITE. * [`renames`]: `rename-command`. Here: [`Config`],
+//!   CONFIG GET and CONFIG SET.
 //!
 //! A [`Config`] is plain data. Whoever runs CONFIG SET works on a copy: [`Config::set`] checks and changes all or
 //! nothing, then the caller makes the change happen (opens the new port, say) and puts the copy in place, or drops
@@ -10,6 +11,7 @@
 pub mod kind;
 pub mod load;
 pub mod options;
+pub mod renames;
 pub mod rewrite;
 pub mod words;
 
@@ -20,6 +22,7 @@ pub use kevy::keyspace::{EvictionPolicy, Settings};
 pub use kind::{OutputLimit, SavePoint, Value};
 pub use load::{Fatal, Loaded};
 pub use options::{OPTIONS, OptionSpec};
+pub use renames::Renames;
 
 use kevy::glob;
 
@@ -91,8 +94,8 @@ pub struct Security {
     pub enable_protected_configs: Allow,
     pub enable_debug_command: Allow,
     pub enable_module_command: Allow,
-    /// `rename-command`: from, to; an empty new name removes the command.
-    pub renamed_commands: Vec<(Vec<u8>, Vec<u8>)>,
+    /// `rename-command`.
+    pub renames: Renames,
 }
 
 #[derive(Clone, Debug, Default)]

@@ -383,6 +383,7 @@ fn fatal_errors_in_a_file() {
         ("sentinel foo\n", 1, "sentinel foo", "sentinel directive while not in sentinel mode"),
         ("user default on -@all", 1, "user default on -@all", "kevy's default user cannot be restricted"),
         ("rename-command get", 1, "rename-command get", "Bad directive or wrong number of arguments"),
+        ("rename-command x y", 1, "rename-command x y", "No such command in rename-command"),
     ] {
         let expected = Fatal::Line { number, line: line.into(), reason: reason.into() };
         assert_eq!(load_stdin(&["-"], file).err(), Some(expected), "{file:?}");

@@ -4,12 +4,13 @@
 //! waits for the end of CLIENT PAUSE, or is refused; nothing else may refuse a command before it runs.
 
 use kevy::command::table::subcommand;
-use kevy::command::{Command, CommandError, CommandId, Flags, lookup};
+use kevy::command::{Command, CommandError, CommandId, Flags};
 use kevy::resp::{Args, Limits, Protocol};
 
 use super::Shard;
 use super::conn::ConnId;
 use super::session::client::may_touch_data;
+use crate::config::Renames;
 
 /// Said to a connection from another machine when the server has no password.
 pub const PROTECTED_MODE: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
@@ -49,7 +50,7 @@ pub fn decoder_limits(config: &crate::config::Config, authenticated: bool) -> Li
 impl Shard {
     /// See the module documentation.
     pub(super) fn admit(&mut self, id: ConnId, args: Args<'_>) -> Result<Admitted, CommandError> {
-        let resolved = find(args);
+        let resolved = find(&self.config.security.renames, args);
         let conn = self.conns[id.0 as usize].as_deref_mut().expect("the command came from it");
         conn.last_command = resolved.as_ref().ok().map(|command| command.id);
         let command = match resolved {
@@ -172,8 +173,8 @@ impl Shard {
 }
 
 /// Finds the command.
-fn find(args: Args<'_>) -> Result<&'static Command, CommandError> {
-    let Some(mut command) = lookup(args.at(0)) else { return Err(unknown_command(args)) };
+fn find(renames: &Renames, args: Args<'_>) -> Result<&'static Command, CommandError> {
+    let Some(mut command) = renames.find(args.at(0)) else { return Err(unknown_command(args)) };
     if command.subcommand_count > 0 && args.len() > 1 {
         command = subcommand(command, args.at(1)).ok_or_else(|| unknown_subcommand(command, args.at(1)))?;
     }
