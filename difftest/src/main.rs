@@ -299,7 +299,7 @@ fn replay(options: &Options) -> Result<bool> {
         let generated = Generated { plan: read_recording(file)?.plan, notes: Vec::new() };
         let result = pair.run(&generated, &mut known, &mut Tally::default(), &mut Counts::default());
         match result {
-            Ok(()) => println!("{}: no difference", file.display()),
+            Ok(()) | Err(Stop::Abandoned) => println!("{}: no difference", file.display()),
             Err(Stop::Difference(difference)) => {
                 good = false;
                 println!("{}: {}", file.display(), describe(&difference));

@@ -52,6 +52,8 @@ pub struct Difference {
 #[derive(Debug)]
 pub enum Stop {
     Difference(Box<Difference>),
+    /// A known difference, after which the data of the two can differ.
+    Abandoned,
     /// The reference itself did not work.
     Reference(io::Error),
 }
@@ -609,8 +611,17 @@ impl Run<'_> {
         let queue = tracker.sessions.get(&event.conn).and_then(|session| session.queue.as_deref());
         let agreed = match (row, queue) {
             (Some(row), Some(queue)) if row.id == CommandId::Exec => {
-                let queued: Vec<Argv> = queue.iter().map(|(_, argv)| argv.clone()).collect();
-                compare::agree_in_transaction(&queued, &event.frame, frame)
+                let queued: Vec<&Argv> = queue.iter().map(|(_, argv)| argv).collect();
+                match compare::differences_in_transaction(&queued, &event.frame, frame) {
+                    Some(differences) => {
+                        // Each is known, or stops the plan.
+                        for (index, reference, other) in differences {
+                            self.differ(Some(queue[index].0), queued[index], &reference, &other)?;
+                        }
+                        true
+                    }
+                    None => false,
+                }
             }
             // What is answered while queueing is determined.
             (_, Some(_)) => event.frame == frame,
@@ -672,7 +683,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Two answers differ: stops unless that is known and cannot have changed the data.
+    /// Two answers differ: stops unless that is known, and then too if only one of the two did what it was told.
     fn differ(
         &mut self,
         step: Option<usize>,
@@ -684,7 +695,14 @@ impl Run<'_> {
             Difference { step, argv: argv.clone(), reference: reference.to_vec(), other: other.to_vec() };
         if self.knows.is_known(&difference) {
             self.counts.known += 1;
-            return Ok(());
+            let succeeded = [reference, other].map(|reply| !reply.starts_with(b"-"));
+            let changes = compare::row(argv).is_none_or(|row| !row.is_readonly());
+            let one_queued = [reference, other].contains(&&b"+QUEUED\r\n"[..]);
+            let one_pushed = is_push(reference) != is_push(other);
+            return match changes && succeeded[0] != succeeded[1] || one_queued || one_pushed {
+                true => Err(Stop::Abandoned),
+                false => Ok(()),
+            };
         }
         Err(Stop::Difference(Box::new(difference)))
     }

@@ -2,7 +2,6 @@
 
 use std::io;
 
-use kevy::command::CommandId;
 use kevy::command::table::TABLE;
 use kevy::resp::Frame;
 use kevy_model::generator::{Gen, Prng, Scope, excluded};
@@ -91,6 +90,7 @@ fn info_in_order(frame: Frame) -> Frame {
                 match field {
                     // Subcommands have rows of their own, and there may be more of them elsewhere.
                     Frame::Array(list) if index == 9 => list.clear(),
+                    Frame::Array(specs) if index == 8 => specs.iter_mut().for_each(without_notes),
                     Frame::Array(list) if index == 2 || index == 6 || index == 7 => {
                         list.sort_by_key(Frame::to_bytes)
                     }
@@ -100,6 +100,15 @@ fn info_in_order(frame: Frame) -> Frame {
         }
     }
     Frame::Array(rows)
+}
+
+/// Notes on key specs are wording.
+fn without_notes(spec: &mut Frame) {
+    if let Frame::Array(fields) = spec
+        && let Some(at) = fields.iter().position(|field| field.as_bytes() == Some(b"notes"))
+    {
+        fields.drain(at..at + 2);
+    }
 }
 
 /// What in documentation is fact: not the wording.
@@ -115,9 +124,4 @@ fn facts_of_docs(frame: Frame) -> Frame {
         other => other,
     };
     Frame::Array(rows.into_iter().map(facts).collect())
-}
-
-/// Rows of the table that no call is generated for.
-pub fn not_called() -> impl Iterator<Item = CommandId> {
-    TABLE.iter().filter(|row| excluded(row).is_some()).map(|row| row.id)
 }

@@ -65,6 +65,7 @@ fn recorded_plans() {
             Err(Stop::Difference(difference)) => {
                 failures.push(format!("{}: {}", file.display(), describe(&difference)));
             }
+            Err(Stop::Abandoned) => unreachable!("nothing is known"),
             Err(Stop::Reference(error)) => failures.push(format!("{}: {error}", file.display())),
         }
     }

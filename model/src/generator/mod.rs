@@ -70,6 +70,7 @@ pub fn excluded(row: &Command) -> Option<&'static str> {
     Some(match row.id {
         Shutdown => "ends the server",
         Monitor => "shows other clients' addresses and times",
+        Lolwut => "draws what it likes",
         Debug => "is the tester's own tool",
         ClientKill | ClientUnblock | ClientPause | ClientUnpause => {
             "is about other clients' numbers and times"
@@ -159,6 +160,9 @@ impl<'a> Gen<'a> {
                 self.push_command(conn, vec![b"HELLO".to_vec(), b"3".to_vec()], None);
             }
         }
+        if self.choices.chance(30) {
+            self.tighten_limits();
+        }
         for _ in 0..self.choices.between(4, 16) {
             self.prepare_key(0);
         }
@@ -179,6 +183,28 @@ impl<'a> Gen<'a> {
         self.generated
     }
 
+    /// Makes small encodings end sooner, so that every command sees both sides of their limits.
+    fn tighten_limits(&mut self) {
+        let limits: [(&str, &[&str]); 9] = [
+            ("hash-max-listpack-entries", &["0", "3", "8"]),
+            ("hash-max-listpack-value", &["2", "8", "20"]),
+            ("set-max-listpack-entries", &["0", "3", "8"]),
+            ("set-max-listpack-value", &["2", "8", "20"]),
+            ("set-max-intset-entries", &["0", "3", "8"]),
+            ("zset-max-listpack-entries", &["0", "3", "8"]),
+            ("zset-max-listpack-value", &["2", "8", "20"]),
+            ("list-max-listpack-size", &["1", "3", "-1"]),
+            ("list-compress-depth", &["1", "2"]),
+        ];
+        for (name, values) in limits {
+            if self.choices.chance(50) {
+                let value = *self.choices.pick(values);
+                let argv = ["CONFIG", "SET", name, value].map(|word| word.as_bytes().to_vec());
+                self.push_command(0, argv.to_vec(), None);
+            }
+        }
+    }
+
     fn step(&mut self, conn: usize) {
         if self.sessions[conn].multi {
             match self.choices.below(100) {
@@ -193,9 +219,9 @@ impl<'a> Gen<'a> {
         } else {
             match self.choices.below(1000) {
                 0..=29 => return self.prepare_key(conn),
-                30..=34 => return self.expire_key(conn),
-                35 => return self.close(conn),
-                36..=39 => return self.wrong_name(conn),
+                30..=35 => return self.expire_key(conn),
+                36 => return self.close(conn),
+                37..=40 => return self.wrong_name(conn),
                 _ => {}
             }
         }
@@ -381,7 +407,7 @@ fn swarm_weight(choices: &mut dyn Choices, id: CommandId) -> u32 {
         SwapDb | Select | Hello | Reset => weight.min(2),
         Multi | Watch => weight.max(4),
         // Without arguments these answer at length, and always the same.
-        Command | CommandDocs | CommandInfo => weight.min(1) * u32::from(choices.chance(5)),
+        Command | CommandDocs | CommandInfo => weight.min(1) * u32::from(choices.chance(20)),
         _ => match row.group {
             Group::Server | Group::Connection | Group::Cluster => weight.min(2),
             // No option to vary; a plan has many of them anyway.

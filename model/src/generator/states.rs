@@ -137,9 +137,9 @@ impl Gen<'_> {
         if is_by_name(row) {
             return self.lex_key();
         }
-        if let Some(prepared) = &self.keys.prepared {
-            let fits =
-                self.keys.beliefs.get(prepared).is_some_and(|b| wanted.is_none_or(|kind| kind == b.kind));
+        if let Some(prepared) = self.keys.prepared.as_ref().filter(|key| !is_lex(key)) {
+            let belief = self.keys.beliefs.get(prepared);
+            let fits = belief.is_some_and(|belief| wanted.is_none_or(|kind| kind == belief.kind));
             if fits && self.choices.chance(30) {
                 return prepared.clone();
             }
@@ -148,8 +148,8 @@ impl Gen<'_> {
         let kind = match self.choices.below(100) {
             0..=69 if !is_destination => wanted.unwrap_or(other),
             0..=49 => wanted.unwrap_or(other),
-            70..=79 => other,
-            80..=84 => {
+            70..=77 => other,
+            78..=84 => {
                 let expired = self.keys.beliefs.iter().filter(|(key, belief)| belief.expired && !is_lex(key));
                 let expired: Vec<_> = expired.map(|(key, _)| key).collect();
                 match expired.len() as u32 {
