@@ -242,7 +242,7 @@ pub fn bitop(c: &mut Call<'_>) -> Outcome {
         let value = ValueRef::String { bytes: &result, raw: true };
         c.data.set_encoded_string(target, value, NewDeadline::Clear);
         c.data.changed(target, Class::STRING, "set");
-    } else if c.data.remove(target) {
+    } else if c.data.remove_target(target) {
         c.data.changed(target, Class::GENERIC, "del");
     }
     c.reply.int(result.len() as i64);

@@ -380,7 +380,7 @@ fn store(c: &mut Call<'_>, result: Set, event: &'static str) -> Outcome {
     if !result.is_empty() {
         c.data.put(target, Value::from(Object::Set(result)), None);
         c.data.changed(target, Class::SET, event);
-    } else if c.data.remove(target) {
+    } else if c.data.remove_target(target) {
         c.data.changed(target, Class::GENERIC, "del");
     }
     Ok(())

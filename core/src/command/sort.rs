@@ -375,7 +375,7 @@ fn store(
         }
     }
     if values.is_empty() {
-        if c.data.remove(target) {
+        if c.data.remove_target(target) {
             c.data.changed(target, Class::GENERIC, "del");
         }
     } else {

@@ -404,6 +404,18 @@ impl<'a> Data<'a> {
         }
     }
 
+    /// Removes `key` because the result to be stored there is empty: as in Redis, a key whose deadline has passed is
+    /// deleted then, and does not expire. Reports nothing. Returns whether it was there.
+    pub fn remove_target(&mut self, key: &[u8]) -> bool {
+        match self.current().remove(key) {
+            Some(entry) => {
+                self.discard(entry);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Takes the entry out of the keyspace. Reports nothing.
     pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let hash = self.drop_expired(key);

@@ -116,7 +116,8 @@ impl Shard {
         }
     }
 
-    /// Refuses a command: a transaction being queued can only be discarded then, and a refused EXEC discards it.
+    /// Refuses a command: a transaction being queued can only be discarded then, and a refused EXEC discards it (and
+    /// says so even if there was none).
     fn refuse(
         &mut self,
         id: ConnId,
@@ -182,29 +183,36 @@ fn find(renames: &Renames, args: Args<'_>) -> Result<&'static Command, CommandEr
 }
 
 fn unknown_command(args: Args<'_>) -> CommandError {
-    const SHOWN: usize = 128;
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(&args.at(0)[..args.at(0).len().min(SHOWN)]);
+    text.extend_from_slice(shown(args.at(0), SHOWN));
     text.extend_from_slice(b"', with args beginning with: ");
-    let mut shown = 0;
+    let start = text.len();
     for arg in args.iter().skip(1) {
-        if shown >= SHOWN {
+        let left = SHOWN.saturating_sub(text.len() - start);
+        if left == 0 {
             break;
         }
-        let arg = &arg[..arg.len().min(SHOWN - shown)];
         text.push(b'\'');
-        text.extend_from_slice(arg);
+        text.extend_from_slice(shown(arg, left));
         text.extend_from_slice(b"' ");
-        shown += arg.len() + 3;
     }
     CommandError::Owned(text)
 }
 
 fn unknown_subcommand(command: &Command, name: &[u8]) -> CommandError {
     let mut text = b"ERR unknown subcommand '".to_vec();
-    text.extend_from_slice(&name[..name.len().min(128)]);
+    text.extend_from_slice(shown(name, SHOWN));
     text.extend_from_slice(format!("'. Try {} HELP.", command.name.to_ascii_uppercase()).as_bytes());
     CommandError::Owned(text)
+}
+
+/// How much of what the client sent an error repeats.
+const SHOWN: usize = 128;
+
+/// The beginning of an argument as an error shows it: like Redis's, which are C strings, they end at a zero byte.
+fn shown(arg: &[u8], limit: usize) -> &[u8] {
+    let arg = &arg[..arg.len().min(limit)];
+    arg.split(|&byte| byte == 0).next().unwrap_or_default()
 }
 
 /// Commands that run at once inside MULTI.

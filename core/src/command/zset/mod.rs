@@ -195,7 +195,7 @@ fn store(c: &mut Call<'_>, key: &[u8], result: Zset, event: &'static str) {
     if len > 0 {
         c.data.put(key, Value::from(Object::Zset(result)), None);
         c.data.changed(key, Class::ZSET, event);
-    } else if c.data.remove(key) {
+    } else if c.data.remove_target(key) {
         c.data.changed(key, Class::GENERIC, "del");
     }
     c.reply.int(len as i64);

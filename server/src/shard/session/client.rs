@@ -293,7 +293,9 @@ pub fn setinfo(s: &mut Session<'_>) -> Outcome {
         }
         s.conn_mut().lib_ver = value.to_vec();
     } else {
-        return Err(CommandError::Owned([b"ERR Unrecognized option '", s.arg(2), b"'"].concat()));
+        // Redis prints the word as a C string.
+        let shown = s.arg(2).split(|&byte| byte == 0).next().unwrap_or_default();
+        return Err(CommandError::Owned([b"ERR Unrecognized option '", shown, b"'"].concat()));
     }
     s.reply.ok();
     Ok(())
