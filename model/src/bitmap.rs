@@ -251,6 +251,7 @@ pub fn bitfield(m: &mut Model, ask: &Ask) -> Answer {
             Action::Set(new) => {
                 // For an unsigned field a negative number is a very large one.
                 let new = if operation.signed { new as i128 } else { new as u64 as i128 };
+                let new = if out_of_sight(new, operation) { i128::MAX } else { new };
                 let new = fit(new, operation);
                 (new.map(|_| field), new)
             }
@@ -286,6 +287,14 @@ fn read_field(value: &[u8], operation: &Operation) -> i128 {
     let unsigned = bits.fold(0, |sum, bit| sum << 1 | bit as i128);
     let sign = 1i128 << (operation.width - 1);
     if operation.signed && unsigned & sign != 0 { unsigned - (sign << 1) } else { unsigned }
+}
+
+/// Redis subtracts a number to be set from the greatest one that fits to see whether it overflows, and that itself
+/// overflows for numbers far below: with SAT they count as too large.
+fn out_of_sight(number: i128, operation: &Operation) -> bool {
+    let max = (1i128 << (operation.width - 1)) - 1;
+    let saturates = matches!(operation.overflow, Overflow::Saturate);
+    saturates && operation.signed && operation.width < 64 && max - number > i64::MAX as i128
 }
 
 /// The number as the field can hold it, or `None` if it cannot and OVERFLOW says FAIL.

@@ -109,11 +109,17 @@ impl Model {
 
     fn serve(&mut self, conn: usize, blocked: Blocked, now: Millis) {
         self.session(conn).blocked = None;
+        let before = self.deliveries.len();
         let want = self.call(conn, now, &blocked.argv, true, None).unwrap_or_else(Want::Error);
         match &mut self.session(conn).blocked {
             // It waits again: at the end of the queue, but not for longer.
             Some(again) => again.deadline = blocked.deadline,
-            None => self.deliver_reply(conn, want),
+            None => {
+                // As everywhere, the reply comes before messages about what it did.
+                let messages = self.deliveries.split_off(before);
+                self.deliver_reply(conn, want);
+                self.deliveries.extend(messages);
+            }
         }
     }
 

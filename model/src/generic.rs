@@ -239,7 +239,7 @@ fn time_of(m: &mut Model, ask: &Ask, shown: impl Fn(Millis) -> i64) -> Answer {
 
 /// Seconds, rounded.
 fn seconds(millis: Millis) -> i64 {
-    millis.saturating_add(500) / 1000
+    ((i128::from(millis) + 500) / 1000) as i64
 }
 
 pub fn ttl(m: &mut Model, ask: &Ask) -> Answer {

@@ -81,7 +81,7 @@ pub fn hgetdel(m: &mut Model, ask: &Ask) -> Answer {
     if !ask.is(2, "FIELDS") {
         return Err("ERR Mandatory argument FIELDS is missing or not at the right position".into());
     }
-    let count = number::int_from(ask.arg(3), 1..=i64::from(i32::MAX));
+    let count = number::int_from(ask.arg(3), 1..=i64::MAX);
     let count = count.ok_or("ERR Number of fields must be a positive integer")?;
     let fields = &ask.argv[4..];
     if count != fields.len() as i64 {

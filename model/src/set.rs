@@ -63,8 +63,9 @@ pub fn smembers(m: &mut Model, ask: &Ask) -> Answer {
 /// SMOVE source destination member: nothing is created or checked if the source is missing.
 pub fn smove(m: &mut Model, ask: &Ask) -> Answer {
     let [source, destination, member] = [ask.arg(1), ask.arg(2), ask.arg(3)];
-    let Some(from) = m.find(ask, source) else { return Ok(Want::Int(0)) };
-    let target = m.find(ask, destination);
+    // Both are looked at, and so expire, before anything else.
+    let (from, target) = (m.find(ask, source), m.find(ask, destination));
+    let Some(from) = from else { return Ok(Want::Int(0)) };
     let mut from = as_set(Some(from))?.unwrap_or_default();
     let mut to = as_set(target)?.unwrap_or_default();
     if source == destination {
@@ -181,7 +182,7 @@ fn answer(m: &mut Model, ask: &Ask, combine: fn(Vec<Members>) -> Members, event:
     if size > 0 {
         m.put(ask, destination, Value::Set(result));
         m.notify('s', event, ask.db, destination);
-    } else if m.exists(ask, destination) && m.remove(ask, destination) {
+    } else if m.remove(ask, destination) {
         m.notify('g', "del", ask.db, destination);
     }
     Ok(Want::count(size))
