@@ -12,6 +12,7 @@
 
 pub mod campaign;
 pub mod compare;
+pub mod inprocess;
 pub mod known;
 pub mod recording;
 pub mod report;

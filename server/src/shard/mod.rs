@@ -779,6 +779,9 @@ impl Shard {
         self.realm.bump_versions();
         self.realm.collect_ready();
         let mut effects = std::mem::take(&mut self.realm.effects);
+        if let Some(journal) = &mut self.realm.journal {
+            journal.append(&mut effects.journal);
+        }
         self.publish_events(&effects);
         self.garbage.append(&mut effects.garbage);
         effects.clear();

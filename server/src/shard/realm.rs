@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use foldhash::quality::FixedState;
 use kevy::command::{Block, Command};
-use kevy::keyspace::{Effects, Garbage, Keyspace, UnixMillis, Whole};
+use kevy::keyspace::{Effects, Garbage, Keyspace, Record, UnixMillis, Whole};
 use kevy::resp::Argv;
 
 use super::conn::ConnId;
@@ -32,6 +32,8 @@ pub struct Realm {
     ready: VecDeque<DbKey>,
     pub versions: Versions,
     pub subscriptions: Subscriptions,
+    /// Commands to replay, for somebody who follows them and takes them away; without one none are recorded.
+    pub journal: Option<Vec<Record>>,
 }
 
 impl Realm {
@@ -43,6 +45,7 @@ impl Realm {
             ready: VecDeque::new(),
             versions: Versions::default(),
             subscriptions: Subscriptions::default(),
+            journal: None,
         }
     }
 
@@ -51,6 +54,7 @@ impl Realm {
     pub fn set_interest(&mut self) {
         self.effects.interest.keys = !self.versions.is_empty();
         self.effects.interest.ready = !self.waiters.is_empty();
+        self.effects.interest.journal = self.journal.is_some();
     }
 
     /// Moves WATCH versions on, from what was recorded. Must come before the record is cleared.

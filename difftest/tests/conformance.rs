@@ -1,0 +1,138 @@
+//! The shard against the model, in this process: plans of fixed seeds, the transcripts, and plans that once failed.
+//!
+//! `KEVY_SEED` and `KEVY_PLANS` choose other plans than those of every day; a plan that fails is printed, made small.
+
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use kevy::command::CommandId;
+use kevy_difftest::inprocess::{self, Done, Setting, check, check_fragments, check_transcript, shrunk};
+use kevy_difftest::recording::Recording;
+use kevy_model::generator::{Cell, Generated, Outcome, Scope};
+
+/// Plans of every day, and the steps of each.
+const PLANS: u64 = 280;
+const STEPS: usize = 1500;
+
+/// What they must have done at least.
+const COMMANDS: u64 = 330_000;
+const DELIVERIES: u64 = 100_000;
+const TRANSACTIONS: u64 = 1_000;
+const ABORTED: u64 = 100;
+const BEHIND: u64 = 5_000;
+const RECORDS: u64 = 70_000;
+
+/// Commands that cannot fail, whatever they are given: a COMMAND with arguments is another row's.
+const NEVER_FAIL: [CommandId; 5] = {
+    use CommandId::*;
+    [Command, CommandDocs, Unsubscribe, PUnsubscribe, SUnsubscribe]
+};
+
+/// Commands that cannot succeed in such a plan: no event of latency happens.
+const NEVER_SUCCEED: [CommandId; 1] = [CommandId::LatencyGraph];
+
+/// One plan in so many is also run in pieces and whole.
+const FRAGMENTED: u64 = 8;
+
+fn run(seeds: std::ops::Range<u64>, scope: &Scope) -> (Done, Vec<String>) {
+    let next = AtomicU64::new(seeds.start);
+    let total = Mutex::new((Done::default(), Vec::new()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || total.lock().unwrap().1.len() >= 5 {
+                return;
+            }
+            let (generated, setting) = (inprocess::plan(seed, scope), Setting::of(seed));
+            let mut done = Done::default();
+            let mut result = check(&generated, &setting, &mut done);
+            if result.is_ok() && seed.is_multiple_of(FRAGMENTED) {
+                result = check_fragments(&generated, &setting, seed);
+            }
+            let failed = result.err().map(|failure| {
+                format!(
+                    "seed {seed} {setting:?}\n{}\n{}",
+                    failure.text,
+                    shrunk(&generated, &setting, &failure)
+                )
+            });
+            let mut total = total.lock().unwrap();
+            total.0.add(&done);
+            total.1.extend(failed);
+        }
+    };
+    std::thread::scope(|threads| (0..2).for_each(|_| _ = threads.spawn(work)));
+    total.into_inner().unwrap()
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+#[test]
+fn the_shard_does_what_the_model_specifies() {
+    let scope = inprocess::scope(STEPS);
+    let (seed, plans) = (number("KEVY_SEED"), number("KEVY_PLANS"));
+    let from = seed.unwrap_or(0);
+    println!("seeds from {from}");
+    let (done, failures) = run(from..from + plans.unwrap_or(PLANS), &scope);
+    println!("{}", done.summary());
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    if seed.is_some() || plans.is_some() {
+        return;
+    }
+    for (what, reached, floor) in [
+        ("commands", done.commands, COMMANDS),
+        ("deliveries", done.deliveries, DELIVERIES),
+        ("transactions", done.executed, TRANSACTIONS),
+        ("aborted transactions", done.aborted, ABORTED),
+        ("commands behind one that waits", done.behind, BEHIND),
+        ("records replayed", done.records, RECORDS),
+    ] {
+        assert!(reached >= floor, "{what}: {reached}, must be {floor}");
+    }
+    let never = |outcome, exceptions: &[CommandId]| -> Vec<&str> {
+        let ids = scope.commands.iter();
+        let wrong = ids.filter(|&&id| {
+            let never = done.tally.get(id, &Cell::Command(outcome)) == 0;
+            never != exceptions.contains(&id)
+        });
+        wrong.map(|id| id.command().name).collect()
+    };
+    assert_eq!(
+        never(Outcome::Ok, &NEVER_SUCCEED),
+        [""; 0],
+        "commands that never succeeded, or else should not"
+    );
+    assert_eq!(never(Outcome::Error, &NEVER_FAIL), [""; 0], "commands that never failed, or else should not");
+}
+
+/// The files of a directory whose names end so.
+fn files(directory: &str, ending: &str) -> Vec<(PathBuf, String)> {
+    let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+    paths.sort();
+    assert!(!paths.is_empty());
+    paths.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+#[test]
+fn transcripts() {
+    for (path, text) in files("cases", ".resp.txt") {
+        check_transcript(&text).unwrap_or_else(|failure| panic!("{}: {}", path.display(), failure.text));
+    }
+}
+
+#[test]
+fn plans_that_once_failed() {
+    for (path, text) in files("regressions", ".plan") {
+        let plan = Recording::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())).plan;
+        let generated = Generated { plan, notes: Vec::new() };
+        for seed in 0..12 {
+            check(&generated, &Setting::of(seed), &mut Done::default())
+                .unwrap_or_else(|failure| panic!("{} {seed}: {}", path.display(), failure.text));
+        }
+    }
+}
