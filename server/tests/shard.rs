@@ -840,3 +840,23 @@ fn renamed_commands_answer_to_their_new_names() {
     world.check(conn, "FETCH key", "+QUEUED");
     world.check(conn, "EXEC", "*1 $5 value");
 }
+
+#[test]
+fn many_keys_that_expire_together_vanish_untouched_within_a_second() {
+    let mut world = World::with(&[("notify-keyspace-events", "Ex")]);
+    let (conn, watcher) = (world.connect(), world.connect());
+    world.call(watcher, "SUBSCRIBE __keyevent@3__:expired");
+    for db in [0, 3, 15] {
+        world.call(conn, &format!("SELECT {db}"));
+        for i in 0..30_000 {
+            world.call(conn, &format!("SET key:{i} v PX 300"));
+        }
+        world.call(conn, "SET stays v");
+    }
+    world.advance(1_300);
+    for db in [0, 3, 15] {
+        world.call(conn, &format!("SELECT {db}"));
+        world.check(conn, "DBSIZE", ":1");
+    }
+    assert_eq!(world.output(watcher).matches("key:").count(), 30_000);
+}

@@ -478,9 +478,10 @@ impl<'a> Data<'a> {
         self.discard(entry);
     }
 
-    /// Removes entries past their deadlines, at the cost of about `budget` cache lines from `cursor` on; `cursor` is 0 again
-    /// after the last one. Returns how many were removed.
-    pub fn expire_cycle(&mut self, cursor: &mut u32, budget: usize) -> usize {
+    /// Removes entries past their deadlines from `cursor` on until `budget` is spent; `cursor` is 0 again after the
+    /// last entry. Returns how many were removed. The budget is in the units of
+    /// [`Table::sweep_expired`](super::table::Table::sweep_expired).
+    pub fn expire_cycle(&mut self, cursor: &mut u32, budget: &mut usize) -> usize {
         let mut expired = Vec::new();
         // The sweep takes what is due at its instant; a key is expired only after its deadline.
         let due = self.now.saturating_sub(1);

@@ -1426,12 +1426,12 @@ impl<E: Slot, const LINES: usize> Table<E, LINES> {
     /// One slice of the search for expired elements (deadline at or before `now`), which are removed and given to `f`.
     ///
     /// `cursor` is a position in hash space that the caller keeps between slices; it returns to 0 after the last
-    /// segment, where the slice also ends. `budget` is in cache lines: a segment whose earliest deadline has not come
-    /// costs one, a segment searched costs its size, an element removed costs four. Searched segments learn their
-    /// earliest deadline anew.
-    pub fn sweep_expired(&mut self, now: u64, cursor: &mut u32, budget: usize, mut f: impl FnMut(E)) {
-        let mut spent = 0;
-        while spent < budget && self.deadlines > 0 {
+    /// segment, where the slice also ends. `budget` is in cache lines, and what is spent is taken from it: a segment
+    /// whose earliest deadline has not come costs one, a segment searched costs its size, an element removed costs
+    /// four. Searched segments learn their earliest deadline anew.
+    pub fn sweep_expired(&mut self, now: u64, cursor: &mut u32, budget: &mut usize, mut f: impl FnMut(E)) {
+        while *budget > 0 && self.deadlines > 0 {
+            let mut spent = 0;
             let segment = self.segment(u64::from(*cursor) << 32);
             // SAFETY: the segment is in the directory; places are occupied, and taking one leaves the others.
             unsafe {
@@ -1464,6 +1464,7 @@ impl<E: Slot, const LINES: usize> Table<E, LINES> {
                         expired.into_iter().for_each(&mut f);
                     }
                 }
+                *budget = budget.saturating_sub(spent);
                 *cursor = next as u32;
                 if next >= 1 << 32 {
                     return;
@@ -1785,7 +1786,7 @@ mod tests {
                     let now = words.below(300);
                     let (mut cursor, mut swept) = (0, Vec::new());
                     loop {
-                        table.sweep_expired(now, &mut cursor, 40, |e| swept.push(e));
+                        table.sweep_expired(now, &mut cursor, &mut 40, |e| swept.push(e));
                         if cursor == 0 {
                             break;
                         }
@@ -2003,10 +2004,10 @@ mod tests {
         }
         let mut visits = 0;
         let (mut cursor, mut removed) = (0, 0);
-        table.sweep_expired(999, &mut cursor, usize::MAX, |_| removed += 1);
+        table.sweep_expired(999, &mut cursor, &mut usize::MAX, |_| removed += 1);
         assert_eq!((cursor, removed), (0, 0));
         loop {
-            table.sweep_expired(999 + n / 2, &mut cursor, 30, |_| removed += 1);
+            table.sweep_expired(999 + n / 2, &mut cursor, &mut 30, |_| removed += 1);
             visits += 1;
             if cursor == 0 {
                 break;
@@ -2016,7 +2017,7 @@ mod tests {
         assert!(visits > 2 / SCALE);
         assert!(table.segments().all(|s| s.min_deadline() > 999 + n / 2));
         check(&table);
-        table.sweep_expired(u64::MAX - 1, &mut cursor, usize::MAX, |_| removed += 1);
+        table.sweep_expired(u64::MAX - 1, &mut cursor, &mut usize::MAX, |_| removed += 1);
         check(&table);
         assert_eq!((removed, table.memory()), (n, 0));
     }

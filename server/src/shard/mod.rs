@@ -200,6 +200,8 @@ pub struct Shard {
     garbage: Vec<Garbage>,
     request: Option<Request>,
     next_cron: u64,
+    /// When active expiry has more to do before the next turn of the cron.
+    next_expiry: u64,
     /// Inside EXEC: no blocking, and effects that must not interleave wait for its end.
     in_transaction: bool,
     /// The command being executed must not be counted (it blocked and will be executed again).
@@ -231,6 +233,7 @@ impl Shard {
             garbage: Vec::new(),
             request: None,
             next_cron: now.mono,
+            next_expiry: u64::MAX,
             in_transaction: false,
             blocked_now: false,
             cron: cron::State::default(),
@@ -366,6 +369,8 @@ impl Shard {
         if now.mono >= self.next_cron {
             self.run_cron();
             self.next_cron = now.mono + 1_000_000 / u64::from(self.config.process.hz.max(1));
+        } else if now.mono >= self.next_expiry {
+            self.run_expiry();
         }
     }
 
@@ -434,7 +439,7 @@ impl Shard {
             let ahead = deadline.saturating_sub(self.now.unix).saturating_mul(1000);
             self.now.mono.saturating_add(ahead)
         });
-        deadline.min(self.next_cron)
+        deadline.min(self.next_cron).min(self.next_expiry)
     }
 
     // --- Pipelines --------------------------------------------------------------------------------------------
