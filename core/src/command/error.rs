@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use super::until_nul;
+
 /// What a command answers instead of a result. The first word of the text is the error code clients match on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommandError {
@@ -75,6 +77,11 @@ impl CommandError {
             Self::Owned(text) => return Cow::Borrowed(text),
         };
         Cow::Borrowed(fixed.as_bytes())
+    }
+
+    /// An error that repeats a word of the client's: as Redis prints it, up to its first zero byte.
+    pub fn quoting(before: &str, word: &[u8], after: &str) -> Self {
+        Self::Owned([before.as_bytes(), until_nul(word), after.as_bytes()].concat())
     }
 
     /// The error code: the first word, as INFO errorstats counts it.

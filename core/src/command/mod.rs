@@ -29,7 +29,9 @@ pub(crate) mod testing;
 pub mod zset;
 
 pub use error::CommandError;
-pub use parse::{EndPoint, ScanOptions, ScanTarget, parse_cursor, parse_signed_count, parse_timeout};
+pub use parse::{
+    EndPoint, ScanOptions, ScanTarget, parse_cursor, parse_signed_count, parse_timeout, until_nul,
+};
 pub use spec::{Command, Flags, Group, Handler};
 pub use table::{CommandId, lookup};
 

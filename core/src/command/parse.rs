@@ -67,11 +67,16 @@ pub fn parse_signed_count(word: &[u8]) -> Result<i64, CommandError> {
     }
 }
 
+/// What is left of `text` where Redis reads it as a C string: everything up to the first zero byte.
+pub fn until_nul(text: &[u8]) -> &[u8] {
+    &text[..memchr::memchr(0, text).unwrap_or(text.len())]
+}
+
 /// The cursor of a SCAN command. Besides plain numbers, the forms C's `strtoull` reads are cursors: space in front,
 /// a sign (a minus wraps around), leading zeros; the text ends at the first NUL.
 pub fn parse_cursor(word: &[u8]) -> Result<u64, CommandError> {
     const INVALID: CommandError = CommandError::Text("ERR invalid cursor");
-    let word = word.split(|&byte| byte == 0).next().unwrap_or_default();
+    let word = until_nul(word);
     if let Some(number) = parse_i64(word) {
         return u64::try_from(number).map_err(|_| INVALID);
     }

@@ -11,7 +11,7 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::{Call, CommandError, Outcome};
+use super::{Call, CommandError, Outcome, until_nul};
 use crate::keyspace::{Class, Data};
 use crate::number::{parse_i64, parse_range_f64};
 use crate::value::list::List;
@@ -153,11 +153,6 @@ impl<'a> Pattern<'a> {
             _ => None,
         }
     }
-}
-
-/// What is left of `text` if it is read as a C string.
-fn until_nul(text: &[u8]) -> &[u8] {
-    &text[..memchr::memchr(0, text).unwrap_or(text.len())]
 }
 
 /// Byte strings, one after the other in one buffer.

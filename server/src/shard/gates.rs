@@ -4,7 +4,7 @@
 //! waits for the end of CLIENT PAUSE, or is refused; nothing else may refuse a command before it runs.
 
 use kevy::command::table::subcommand;
-use kevy::command::{Command, CommandError, CommandId, Flags};
+use kevy::command::{Command, CommandError, CommandId, Flags, until_nul};
 use kevy::resp::{Args, Limits, Protocol};
 
 use super::Shard;
@@ -212,7 +212,7 @@ const SHOWN: usize = 128;
 /// The beginning of an argument as an error shows it: like Redis's, which are C strings, they end at a zero byte.
 fn shown(arg: &[u8], limit: usize) -> &[u8] {
     let arg = &arg[..arg.len().min(limit)];
-    arg.split(|&byte| byte == 0).next().unwrap_or_default()
+    until_nul(arg)
 }
 
 /// Commands that run at once inside MULTI.

@@ -52,9 +52,7 @@ impl Condition {
                 _ if word.eq_ignore_ascii_case(b"GT") => condition.gt = true,
                 _ if word.eq_ignore_ascii_case(b"LT") => condition.lt = true,
                 _ => {
-                    // Redis prints the word as a C string.
-                    let shown = word.split(|&byte| byte == 0).next().unwrap_or_default();
-                    return Err(CommandError::Owned([b"ERR Unsupported option ", shown].concat()));
+                    return Err(CommandError::quoting("ERR Unsupported option ", word, ""));
                 }
             }
         }

@@ -40,7 +40,7 @@ impl ClientType {
         ];
         match names.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())) {
             Some(&(_, kind)) => Ok(kind),
-            None => Err(CommandError::Owned([b"ERR Unknown client type '", word, b"'"].concat())),
+            None => Err(CommandError::quoting("ERR Unknown client type '", word, "'")),
         }
     }
 
@@ -228,7 +228,7 @@ pub fn kill(s: &mut Session<'_>) -> Outcome {
             } else if s.is(at, "USER") {
                 // There is one user, and everybody is it.
                 if value != b"default" {
-                    return Err(CommandError::Owned([b"ERR No such user '", value, b"'"].concat()));
+                    return Err(CommandError::quoting("ERR No such user '", value, "'"));
                 }
             } else if s.is(at, "SKIPME") && value.eq_ignore_ascii_case(b"yes") {
                 filter.not = Some(s.id);
@@ -279,8 +279,7 @@ pub fn setinfo(s: &mut Session<'_>) -> Outcome {
     let value = s.arg(3);
     // The attribute is named as the client wrote it.
     let bad = |word: &[u8]| {
-        let reason = &b" cannot contain spaces, newlines or special characters."[..];
-        CommandError::Owned([b"ERR ", word, reason].concat())
+        CommandError::quoting("ERR ", word, " cannot contain spaces, newlines or special characters.")
     };
     if s.is(2, "LIB-NAME") {
         if !valid_name(value) {
@@ -293,9 +292,7 @@ pub fn setinfo(s: &mut Session<'_>) -> Outcome {
         }
         s.conn_mut().lib_ver = value.to_vec();
     } else {
-        // Redis prints the word as a C string.
-        let shown = s.arg(2).split(|&byte| byte == 0).next().unwrap_or_default();
-        return Err(CommandError::Owned([b"ERR Unrecognized option '", shown, b"'"].concat()));
+        return Err(CommandError::quoting("ERR Unrecognized option '", s.arg(2), "'"));
     }
     s.reply.ok();
     Ok(())

@@ -112,10 +112,7 @@ pub fn hello(s: &mut Session<'_>) -> Outcome {
             name = Some(s.arg(at + 1));
             at += 2;
         } else {
-            let mut text = b"ERR Syntax error in HELLO option '".to_vec();
-            text.extend_from_slice(s.arg(at));
-            text.push(b'\'');
-            return Err(CommandError::Owned(text));
+            return Err(CommandError::quoting("ERR Syntax error in HELLO option '", s.arg(at), "'"));
         }
     }
     if let Some((user, password)) = credentials {

@@ -20,9 +20,7 @@ pub fn list(s: &mut Session<'_>) -> Outcome {
             }
             pattern = true;
         } else {
-            // As in Redis, up to a zero byte.
-            let word = s.arg(at).split(|&byte| byte == 0).next().unwrap_or_default();
-            return Err(CommandError::Owned([b"ERR Unknown argument ", word].concat()));
+            return Err(CommandError::quoting("ERR Unknown argument ", s.arg(at), ""));
         }
         at += 1;
     }

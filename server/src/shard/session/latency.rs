@@ -107,8 +107,7 @@ pub fn reset(s: &mut Session<'_>) -> Outcome {
 
 pub fn graph(s: &mut Session<'_>) -> Outcome {
     let Some((name, event)) = event(&s.shard.session.latency, s.args.at(2)) else {
-        let text = [b"ERR No samples available for event '", s.args.at(2), b"'"].concat();
-        return Err(CommandError::Owned(text));
+        return Err(CommandError::quoting("ERR No samples available for event '", s.args.at(2), "'"));
     };
     let text = draw(name, event, s.shard.now.unix / 1000);
     s.reply.verbatim(b"txt", text.as_bytes());
