@@ -1,7 +1,7 @@
 //! Seeded bugs: faults that can be switched on, one at a time, to measure whether the tests would notice.
 //!
 //! A site reads `if bug!(Name) { the faulty way } else { the right way }`. In an ordinary build `bug!` is the constant
-//! `false`, and nothing of the fault is compiled. Built with `--cfg kevy_bugs`, the fault chosen with [`activate`] is
+//! `false`, and nothing of the fault is compiled. Built with `--cfg kevy_bugs`, the fault chosen with `activate` is
 //! on; the runner (`kevy-difftest bugs`) runs the layers of tests against each and reports which noticed it, and how
 //! soon. The list below is the only list: the runner, the report and the sites all use it, and a fault without a site
 //! is never noticed and so fails the run.

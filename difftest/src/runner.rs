@@ -6,7 +6,7 @@
 //!
 //! No delay decides anything. Whether a client waits is asked of the server (`CLIENT LIST` shows it); what a step
 //! delivered to other connections is there when the server has answered a later command on a control connection,
-//! because it had to write those replies before it could read that command ([`Side::barrier`]). The second server is
+//! because it had to write those replies before it could read that command (`Side::barrier`). The second server is
 //! then simply expected to deliver the same, so it may be built in any way.
 
 use std::collections::BTreeMap;

@@ -2004,7 +2004,7 @@ mod tests {
         }
         let mut visits = 0;
         let (mut cursor, mut removed) = (0, 0);
-        table.sweep_expired(999, &mut cursor, &mut usize::MAX, |_| removed += 1);
+        table.sweep_expired(999, &mut cursor, &mut { usize::MAX }, |_| removed += 1);
         assert_eq!((cursor, removed), (0, 0));
         loop {
             table.sweep_expired(999 + n / 2, &mut cursor, &mut 30, |_| removed += 1);
@@ -2017,7 +2017,7 @@ mod tests {
         assert!(visits > 2 / SCALE);
         assert!(table.segments().all(|s| s.min_deadline() > 999 + n / 2));
         check(&table);
-        table.sweep_expired(u64::MAX - 1, &mut cursor, &mut usize::MAX, |_| removed += 1);
+        table.sweep_expired(u64::MAX - 1, &mut cursor, &mut { usize::MAX }, |_| removed += 1);
         check(&table);
         assert_eq!((removed, table.memory()), (n, 0));
     }

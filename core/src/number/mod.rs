@@ -2,7 +2,7 @@
 //! the protocol.
 //!
 //! - here: integers, as keys' values, arguments and RESP headers have them;
-//! - [`double`](mod@double): scores and other doubles; [`grisu`]: their digits;
+//! - [`double`](mod@double): scores and other doubles; `grisu`: their digits;
 //! - [`long_double`]: the 80-bit arithmetic of INCRBYFLOAT and HINCRBYFLOAT.
 //!
 //! Nothing here knows units ("10mb") or command syntax ("(1.5").

@@ -456,7 +456,7 @@ mod tests {
         field.set_value(b"longer");
         assert_eq!(table.find(&7u32.to_le_bytes()).unwrap().value(), b"longer");
         let (mut cursor, mut expired) = (0, 0);
-        table.sweep_expired(150, &mut cursor, &mut usize::MAX, |_| expired += 1);
+        table.sweep_expired(150, &mut cursor, &mut { usize::MAX }, |_| expired += 1);
         assert_eq!((expired, table.deadlines()), (51, 49));
     }
 }

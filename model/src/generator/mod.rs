@@ -5,7 +5,7 @@
 //!
 //! - a small pool of *keys*, one range of names a type: mostly of the type a command wants, sometimes of another,
 //!   sometimes missing;
-//! - *states* that keys are put into on purpose ([`states`]): the sizes at which encodings change, deadlines that have
+//! - *states* that keys are put into on purpose (`states`): the sizes at which encodings change, deadlines that have
 //!   just passed;
 //! - *swarm weights*: every plan has some commands switched off and some favoured.
 //!

@@ -12,8 +12,8 @@
 //!
 //! A shard has two parts. What stays with the thread: connections, their queues, the configuration, statistics.
 //! What could move to another thread: the [`Realm`]. The path of a command: [`Shard::handle_recv`] decodes,
-//! [`gates`] may refuse, MULTI may queue, then either [`kevy::command::execute`] (data) or [`session`] (anything that needs a
-//! connection), and [`Shard::commit`] feeds everybody who follows changes.
+//! `gates` may refuse, MULTI may queue, then either [`kevy::command::execute`] (data) or [`session`] (anything that needs a
+//! connection), and `Shard::commit` feeds everybody who follows changes.
 
 pub mod conn;
 mod cron;

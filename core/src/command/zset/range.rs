@@ -1,6 +1,6 @@
 //! Commands about a part of a sorted set: the ZRANGE family, ZCOUNT, ZLEXCOUNT and the ZREMRANGEBY family.
 //!
-//! A part is named by ranks, by scores or by member bytes ([`Bounds`]); whichever it is, it becomes a range of
+//! A part is named by ranks, by scores or by member bytes (`Bounds`); whichever it is, it becomes a range of
 //! ascending ranks, and LIMIT is arithmetic on that.
 
 use super::{Rows, report_removed, store};

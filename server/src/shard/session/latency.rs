@@ -1,5 +1,5 @@
 //! The LATENCY family and the monitor behind it: events that took at least `latency-monitor-threshold` milliseconds,
-//! the last [`SAMPLES`] seconds of each in which there was one, and per-command histograms (`latency-tracking`).
+//! the last `SAMPLES` seconds of each in which there was one, and per-command histograms (`latency-tracking`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! SLOWLOG: the last commands that took longer than `slowlog-log-slower-than` microseconds.
 //!
-//! Entries hold at most [`ARGS`] arguments of at most [`ARG_BYTES`] bytes, so that the log cannot hold much memory.
+//! Entries hold at most `ARGS` arguments of at most `ARG_BYTES` bytes, so that the log cannot hold much memory.
 
 use std::collections::VecDeque;
 
