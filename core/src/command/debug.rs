@@ -193,12 +193,18 @@ fn quicklist(c: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
+/// More keys than any machine holds, refused as Redis refuses a table that it cannot allocate.
+const MAX_POPULATION: usize = u32::MAX as usize;
+
 /// DEBUG POPULATE count [prefix] [size]: strings `value:N`, cut or filled with zeroes to the size, at keys that are not there.
 fn populate(c: &mut Call<'_>) -> Outcome {
     let positive = |word: &[u8]| {
         parse_i64(word).and_then(|number| usize::try_from(number).ok()).ok_or(CommandError::MustBePositive)
     };
     let count = positive(c.arg(2))?;
+    if count > MAX_POPULATION {
+        return Err(CommandError::Text("ERR OOM in dictTryExpand"));
+    }
     let prefix = c.args.get(3).unwrap_or(b"key");
     let size = c.args.get(4).map(positive).transpose()?.unwrap_or(0);
     if size as u64 > c.data.settings.proto_max_bulk_len {

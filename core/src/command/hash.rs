@@ -1,6 +1,8 @@
 //! Hash commands.
 
-use super::{Call, CommandError, Outcome, ScanOptions, ScanTarget, bulk, parse_cursor, parse_signed_count};
+use super::{
+    Call, CommandError, Outcome, Repetition, ScanOptions, ScanTarget, bulk, parse_cursor, parse_signed_count,
+};
 use crate::keyspace::Class;
 use crate::number::{LongDouble, parse_i64};
 use crate::resp::{Args, Protocol, Reply};
@@ -325,11 +327,13 @@ pub fn hrandfield(c: &mut Call<'_>) -> Outcome {
     if count < 0 {
         // The same field may come several times.
         let count = count.unsigned_abs() as usize;
+        let repetition = Repetition::of(count, reply)?;
         announce(reply, count);
         for _ in 0..count {
             if let Some(pair) = hash.random(rng) {
                 show(reply, pair);
             }
+            repetition.check(reply)?;
         }
     } else {
         let count = (count as usize).min(hash.len());

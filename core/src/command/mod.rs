@@ -30,7 +30,7 @@ pub mod zset;
 
 pub use error::CommandError;
 pub use parse::{
-    EndPoint, ScanOptions, ScanTarget, parse_cursor, parse_signed_count, parse_timeout, until_nul,
+    EndPoint, Repetition, ScanOptions, ScanTarget, parse_cursor, parse_signed_count, parse_timeout, until_nul,
 };
 pub use spec::{Command, Flags, Group, Handler};
 pub use table::{CommandId, lookup};

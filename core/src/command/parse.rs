@@ -4,7 +4,7 @@ use super::CommandError;
 use crate::glob;
 use crate::keyspace::UnixMillis;
 use crate::number::{LongDouble, parse_i64};
-use crate::resp::Args;
+use crate::resp::{Args, Reply};
 
 /// Which end of a list or sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,33 @@ pub fn parse_signed_count(word: &[u8]) -> Result<i64, CommandError> {
 /// What is left of `text` where Redis reads it as a C string: everything up to the first zero byte.
 pub fn until_nul(text: &[u8]) -> &[u8] {
     &text[..memchr::memchr(0, text).unwrap_or(text.len())]
+}
+
+/// The longest reply that HRANDFIELD, SRANDMEMBER and ZRANDMEMBER make by repeating elements: as long as the longest
+/// string. A negative count could ask for 2^63 elements of a small key; Redis goes on until memory is exhausted.
+const MAX_REPEATED: usize = 512 << 20;
+/// The least that an element takes in a reply: `$0\r\n\r\n`.
+const LEAST_ELEMENT: usize = 6;
+
+/// Watches over a reply that repeats elements, so that it ends: see [`MAX_REPEATED`].
+pub struct Repetition {
+    limit: usize,
+}
+
+impl Repetition {
+    /// `elements` are about to be written to `reply`: refuses a number that cannot fit.
+    pub fn of(elements: usize, reply: &Reply<'_>) -> Result<Self, CommandError> {
+        if elements > MAX_REPEATED / LEAST_ELEMENT {
+            return Err(CommandError::OutOfRange);
+        }
+        Ok(Self { limit: reply.len() + MAX_REPEATED })
+    }
+
+    /// To be called after each element.
+    #[inline]
+    pub fn check(&self, reply: &Reply<'_>) -> Result<(), CommandError> {
+        if reply.len() > self.limit { Err(CommandError::OutOfRange) } else { Ok(()) }
+    }
 }
 
 /// The cursor of a SCAN command. Besides plain numbers, the forms C's `strtoull` reads are cursors: space in front,
@@ -165,6 +192,45 @@ impl<'a> ScanOptions<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::testing::Db;
+    use crate::resp::Protocol;
+
+    #[test]
+    fn repetitions_end_before_memory_does() {
+        let mut db = Db::new();
+        db.check(
+            "
+            > SADD set a
+            (integer) 1
+            > HSET hash f v
+            (integer) 1
+            > ZADD zset 1 a
+            (integer) 1
+            > SRANDMEMBER set -9223372036854775807
+            (error) ERR value is out of range
+            > SRANDMEMBER set -89478486
+            (error) ERR value is out of range
+            > HRANDFIELD hash -9223372036854775807
+            (error) ERR value is out of range
+            > HRANDFIELD hash -4611686018427387903 WITHVALUES
+            (error) ERR value is out of range
+            > ZRANDMEMBER zset -9223372036854775807
+            (error) ERR value is out of range
+            > SRANDMEMBER none -9223372036854775807
+            (empty array)
+            > SRANDMEMBER set 9223372036854775807
+            1) \"a\"
+            ",
+        );
+        let mut out = b"before".to_vec();
+        let mut reply = Reply::new(&mut out, Protocol::Resp2);
+        assert_eq!(Repetition::of(1, &reply).unwrap().limit, 6 + MAX_REPEATED);
+        let repetition = Repetition { limit: 17 };
+        reply.bulk(b"12345");
+        assert!(repetition.check(&reply).is_ok());
+        reply.bulk(b"");
+        assert!(repetition.check(&reply).is_err());
+    }
 
     #[test]
     fn cursors_are_what_c_reads() {

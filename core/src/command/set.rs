@@ -4,7 +4,9 @@
 //! subtract is taken) shows in the order of the elements and in OBJECT ENCODING of the stored result, so it follows
 //! Redis 8.0.
 
-use super::{Call, CommandError, Outcome, ScanOptions, ScanTarget, bulk, parse_cursor, parse_signed_count};
+use super::{
+    Call, CommandError, Outcome, Repetition, ScanOptions, ScanTarget, bulk, parse_cursor, parse_signed_count,
+};
 use crate::keyspace::entry::Entry;
 use crate::keyspace::{Class, Data};
 use crate::number::parse_i64;
@@ -263,11 +265,13 @@ pub fn srandmember(c: &mut Call<'_>) -> Outcome {
     if count < 0 {
         // The same member may come several times.
         let count = count.unsigned_abs() as usize;
+        let repetition = Repetition::of(count, reply)?;
         reply.array(count);
         for _ in 0..count {
             if let Some(item) = set.random(rng) {
                 bulk(reply, item);
             }
+            repetition.check(reply)?;
         }
     } else {
         let count = (count as usize).min(set.len());

@@ -5,7 +5,9 @@ pub mod combine;
 pub mod pop;
 pub mod range;
 
-use super::{Call, CommandError, Outcome, ScanOptions, ScanTarget, parse_cursor, parse_signed_count};
+use super::{
+    Call, CommandError, Outcome, Repetition, ScanOptions, ScanTarget, parse_cursor, parse_signed_count,
+};
 use crate::keyspace::Class;
 use crate::number::{push_f64, push_f64_17};
 use crate::resp::{Protocol, Reply};
@@ -326,8 +328,14 @@ pub fn zrandmember(c: &mut Call<'_>) -> Outcome {
     let wanted = count.unsigned_abs() as usize;
     if count < 0 {
         // The same member may come several times.
+        let repetition = Repetition::of(wanted, reply)?;
         let mut rows = Rows::announce(reply, wanted, with_scores);
-        rows.extend((0..wanted).map_while(|_| zset.random(rng)));
+        for _ in 0..wanted {
+            if let Some((member, score)) = zset.random(rng) {
+                rows.push(&member, score);
+            }
+            repetition.check(rows.reply)?;
+        }
     } else if wanted >= zset.len() {
         Rows::announce(reply, zset.len(), with_scores).extend(zset.iter().rev());
     } else {
