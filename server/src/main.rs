@@ -1,7 +1,7 @@
 //! The process `kevy`: reads the configuration, goes to the background if told to, greets in the log, runs.
 
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -18,8 +18,11 @@ fn main() -> ExitCode {
     let args: Vec<Vec<u8>> = std::env::args_os().skip(1).map(OsStringExt::into_vec).collect();
     match cli::invocation(&args) {
         Invocation::Print(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
+            // A reader that has seen enough (`kevy --help | head`) is no failure, and a full disk no panic.
+            match writeln!(io::stdout(), "{text}") {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
+                _ => ExitCode::SUCCESS,
+            }
         }
         Invocation::Refuse(text) => {
             eprintln!("{text}");
@@ -88,7 +91,7 @@ fn start(loaded: Loaded) -> Result<ExitCode, String> {
     if let Some(path) = &pidfile
         && let Err(error) = daemon::write_pidfile(path)
     {
-        log!(Level::Warning, "Failed to write PID file: {error}");
+        log!(Level::Warning, "Failed to write PID file: {}", kevy_server::config::os_reason(&error));
     }
     let code = kevy_server::runtime::run(config);
     if let Some(path) = &pidfile {

@@ -3,7 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "tests of the process may")]
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Output, Stdio};
 
 fn kevy(args: &[&str], stdin: &str) -> Output {
@@ -85,4 +86,60 @@ fn the_log_goes_to_the_file_and_keeps_to_its_level() {
     assert!(!run("warning").contains(" * "));
     assert_eq!(run("nothing"), "");
     fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn a_reader_of_the_help_may_stop_and_a_full_disk_is_an_error() {
+    let output =
+        |args: &[&str], to: Stdio| Command::new(env!("CARGO_BIN_EXE_kevy")).args(args).stdout(to).output();
+    let full = output(&["--help"], fs::File::create("/dev/full").unwrap().into()).unwrap();
+    assert_eq!((full.status.code(), text(&full.stderr)), (Some(1), String::new()));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let unread = output(&["--help"], writer.into()).unwrap();
+    assert_eq!((unread.status.code(), text(&unread.stderr)), (Some(0), String::new()));
+}
+
+/// The listener of a process without free descriptors stays readable: the loop must not spin over it, nor fill the log.
+#[test]
+fn without_descriptors_new_clients_wait_and_the_others_are_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kevy"))
+        .args(["--port", "0", "--unixsocket", "kevy.sock", "--logfile", "log", "--dir"])
+        .arg(dir.path())
+        .spawn()
+        .unwrap();
+    let socket = dir.path().join("kevy.sock");
+    let connect = || loop {
+        match UnixStream::connect(&socket) {
+            Ok(stream) => return stream,
+            Err(_) => std::thread::yield_now(),
+        }
+    };
+    let call = |mut stream: &UnixStream, request: &str, reply: &str| {
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut bytes = vec![0; reply.len()];
+        stream.read_exact(&mut bytes).unwrap();
+        assert_eq!(text(&bytes), reply);
+    };
+    let first = connect();
+    call(&first, "PING\r\n", "+PONG\r\n");
+    let open = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count() as u64;
+    let pid = rustix::process::Pid::from_child(&child);
+    let limit = rustix::process::Rlimit { current: Some(open), maximum: Some(open) };
+    rustix::process::prlimit(Some(pid), rustix::process::Resource::Nofile, limit).unwrap();
+    let waiting = connect();
+    // Half a second in which the loop could spin.
+    call(&first, "BLPOP none 0.5\r\n", "*-1\r\n");
+    let usage = fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+    let fields: Vec<&str> = usage.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    assert!(ticks < 25, "{ticks} hundredths of a second of processor time");
+    drop(first);
+    call(&waiting, "PING\r\n", "+PONG\r\n");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+    // The log could not be opened while there were no descriptors.
+    let log = fs::read_to_string(dir.path().join("log")).unwrap();
+    assert!(log.contains("bye bye") && log.lines().count() < 20, "{log}");
 }

@@ -421,7 +421,7 @@ impl Field for ClientMemory {
 }
 
 /// The operating system's words for an error, without Rust's number behind them.
-pub(crate) fn os_reason(error: &io::Error) -> String {
+pub fn os_reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error") {
         Some((reason, _)) => reason.to_owned(),

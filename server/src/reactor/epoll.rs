@@ -18,7 +18,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::{SockAddr, Socket};
 
 use super::{Handle, IoEvent, Reactor};
-use crate::config::Config;
+use crate::config::{Config, os_reason};
 use crate::shard::conn::{ConnId, Peer};
 use crate::shard::{Now, SendBuf};
 
@@ -29,6 +29,10 @@ const ACCEPTS: usize = 1000;
 /// Tokens: connections are numbered from 0, listeners from here, and the signal pipe is the last.
 const LISTENERS: u64 = 1 << 32;
 const SIGNALS: u64 = u64::MAX;
+
+/// Microseconds for which no listener is asked after the system could not give a descriptor for a new connection. The
+/// listener stays readable all that time: without the pause the loop would spin.
+const ACCEPT_PAUSE: u64 = 100_000;
 
 struct Connection {
     socket: OwnedFd,
@@ -41,6 +45,10 @@ pub struct Epoll {
     epoll: OwnedFd,
     listeners: Vec<Socket>,
     signals: UnixStream,
+    /// When the listeners are asked again (monotonic); they are not while this is set.
+    accept_again: Option<u64>,
+    /// The last `accept` failed: more failures are not worth a line.
+    accept_failed: bool,
     keepalive: Duration,
     connections: Vec<Option<Connection>>,
     events: Vec<Event>,
@@ -69,6 +77,8 @@ impl Epoll {
             epoll,
             listeners,
             signals,
+            accept_again: None,
+            accept_failed: false,
             keepalive,
             connections: Vec::new(),
             events: Vec::with_capacity(1024),
@@ -87,11 +97,29 @@ impl Epoll {
             let (socket, addr) = match self.listeners[listener].accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // The one connection is gone, the next may be there.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
+                    ) =>
+                {
+                    continue;
+                }
                 Err(error) => {
-                    crate::log!(crate::log::Level::Warning, "Accepting client connection: {error}");
+                    if !std::mem::replace(&mut self.accept_failed, true) {
+                        crate::log!(
+                            crate::log::Level::Warning,
+                            "Accepting client connection: {}",
+                            os_reason(&error)
+                        );
+                    }
+                    self.listen(EventFlags::empty());
+                    self.accept_again = Some(self.now().mono + ACCEPT_PAUSE);
                     return;
                 }
             };
+            self.accept_failed = false;
             if socket.set_nonblocking(true).is_err() {
                 continue;
             }
@@ -137,6 +165,14 @@ impl Epoll {
         }
     }
 
+    /// What is asked of all listeners.
+    fn listen(&self, flags: EventFlags) {
+        for (at, listener) in self.listeners.iter().enumerate() {
+            // Open and registered, so this cannot fail for a reason that could be handled.
+            let _ = epoll::modify(&self.epoll, listener, EventData::new_u64(LISTENERS + at as u64), flags);
+        }
+    }
+
     /// Hands `buf` to the kernel as far as it takes it. `None` if some of it has to wait.
     fn push(&mut self, conn: ConnId, mut buf: SendBuf) -> Option<(SendBuf, io::Result<()>)> {
         let Some(connection) = self.connections[conn.0 as usize].as_mut() else {
@@ -171,6 +207,7 @@ impl Epoll {
 
 impl Reactor for Epoll {
     fn wait(&mut self, deadline: u64, handle: &mut Handle<'_>) -> Now {
+        let deadline = deadline.min(self.accept_again.unwrap_or(u64::MAX));
         let ahead = Duration::from_micros(deadline.saturating_sub(self.now().mono).min(3_600_000_000));
         // epoll counts milliseconds: rounded up, or the loop would spin through the last one.
         let millis = ahead.as_micros().div_ceil(1000) as i64;
@@ -182,6 +219,10 @@ impl Reactor for Epoll {
             Err(error) => panic!("epoll_wait: {error}"),
         }
         let now = self.now();
+        if self.accept_again.is_some_and(|at| now.mono >= at) {
+            self.accept_again = None;
+            self.listen(EventFlags::IN);
+        }
         for event in &events {
             let (token, flags) = (event.data.u64(), event.flags);
             if token == SIGNALS {
