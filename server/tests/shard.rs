@@ -860,3 +860,85 @@ fn many_keys_that_expire_together_vanish_untouched_within_a_second() {
     }
     assert_eq!(world.output(watcher).matches("key:").count(), 30_000);
 }
+
+// --- Hostile clients and bad days ---------------------------------------------------------------------------------
+
+#[test]
+fn a_close_that_was_overtaken_does_not_hit_the_next_connection() {
+    let mut world = World::new();
+    let (killer, victim) = (world.connect(), world.connect());
+    // In one turn of the loop: killed, gone by itself, and its place taken by somebody else.
+    world.shard.handle_recv(world.now, killer, &multibulk("CLIENT KILL ID 2"));
+    world.shard.handle_closed(world.now, victim);
+    let next = world.connect();
+    assert_eq!(next, victim, "the place is used again");
+    world.check(next, "PING", "+PONG");
+    assert!(!world.is_closed(next));
+}
+
+#[test]
+fn a_clock_that_is_set_back_closes_nobody() {
+    let mut world = World::with(&[("client-output-buffer-limit", "normal 0 10000 5")]);
+    let conn = world.connect();
+    world.stall(conn);
+    world.send(conn, &multibulk(&format!("ECHO {}", "x".repeat(40_000))));
+    world.send(conn, &multibulk("PING"));
+    world.turn();
+    world.now.mono += 2_000_000;
+    world.now.unix -= 3_600_000;
+    world.turn();
+    assert!(!world.is_closed(conn));
+    world.now.mono += 5_000_000;
+    world.turn();
+    assert!(world.is_closed(conn), "limits over time go on");
+}
+
+#[test]
+fn a_transaction_counts_as_a_part_of_the_query_buffer() {
+    let mut world = World::with(&[("client-query-buffer-limit", "1mb")]);
+    let conn = world.connect();
+    world.check(conn, "MULTI", "+OK");
+    let command = multibulk(&format!("APPEND key {}", "x".repeat(100_000)));
+    let queued = (0..20).take_while(|_| {
+        world.send(conn, &command);
+        !world.is_closed(conn)
+    });
+    assert_eq!(queued.count(), 10);
+}
+
+#[test]
+fn a_million_watched_keys_are_watched_in_no_time() {
+    let mut world = World::new();
+    let (conn, other) = (world.connect(), world.connect());
+    let keys: Vec<String> = (0..200_000).map(|number| format!("k{number}")).collect();
+    // Quadratic work would take minutes.
+    world.check(conn, &format!("WATCH {} k7", keys.join(" ")), "+OK");
+    assert!(world.call(other, "CLIENT LIST ID 1").contains(" watch=200000 "));
+    world.check(other, "SET k199999 v", "+OK");
+    world.check(conn, "MULTI", "+OK");
+    world.check(conn, "EXEC", "*-1");
+}
+
+#[test]
+fn a_browser_that_is_made_to_send_commands_is_cut_off() {
+    let mut world = World::new();
+    for request in ["POST / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nhost: localhost\r\n"] {
+        let conn = world.connect();
+        world.send(conn, format!("{request}\r\nSET key v\r\n").as_bytes());
+        assert!(world.is_closed(conn));
+        assert_eq!(world.output(conn), "");
+    }
+    let conn = world.connect();
+    world.check(conn, "EXISTS key", ":0");
+}
+
+#[test]
+fn an_idle_connection_owns_no_buffer() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.send(conn, b"*2\r\n$4\r\nECHO\r\n$20000\r\n");
+    world.send(conn, &[b'x'; 20_002]);
+    assert!(world.shard.conn(conn).unwrap().query.capacity() > 0);
+    world.advance(5000);
+    assert_eq!(world.shard.conn(conn).unwrap().query.capacity(), 0);
+}

@@ -1,10 +1,12 @@
 //! A connection as its thread sees it: the session it negotiated, what it has sent and what it is owed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kevy::command::{Command, CommandId};
 use kevy::keyspace::UnixMillis;
 use kevy::resp::{Argv, Decoder, Protocol};
+
+use super::realm::DbKey;
 
 /// Where a connection lives in its shard; reused after the connection is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,14 +57,6 @@ pub struct Multi {
     pub memory: usize,
 }
 
-/// A watched key with the version it had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Watch {
-    pub db: u32,
-    pub key: Box<[u8]>,
-    pub version: u64,
-}
-
 /// Why a connection does not read its next command now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Waiting {
@@ -90,7 +84,8 @@ pub struct Conn {
     pub monitor: bool,
     pub reply_mode: ReplyMode,
     pub multi: Option<Multi>,
-    pub watching: Vec<Watch>,
+    /// Watched keys with the versions they had.
+    pub watching: BTreeMap<DbKey, u64>,
     pub channels: BTreeSet<Vec<u8>>,
     pub shard_channels: BTreeSet<Vec<u8>>,
     pub patterns: BTreeSet<Vec<u8>>,
@@ -108,8 +103,8 @@ pub struct Conn {
     pub close_after_reply: bool,
     /// Being closed now, output or not.
     pub closing: bool,
-    /// Since when the soft output limit is exceeded.
-    pub soft_limit_since: Option<UnixMillis>,
+    /// Since when the soft output limit is exceeded (monotonic).
+    pub soft_limit_since: Option<u64>,
     pub created: UnixMillis,
     pub last_interaction: UnixMillis,
     pub last_command: Option<CommandId>,
@@ -135,7 +130,7 @@ impl Conn {
             monitor: false,
             reply_mode: ReplyMode::On,
             multi: None,
-            watching: Vec::new(),
+            watching: BTreeMap::new(),
             channels: BTreeSet::new(),
             shard_channels: BTreeSet::new(),
             patterns: BTreeSet::new(),

@@ -1,7 +1,5 @@
 //! What a shard does now and then, `hz` times a second: expiry, idle clients, limits over time, rates.
 
-use kevy::keyspace::UnixMillis;
-
 use crate::config::ClientMemory;
 use crate::log::Level;
 
@@ -22,7 +20,8 @@ pub struct State {
     pub net_output: Rate,
     pub turns: Rate,
     sampled: u64,
-    swept: UnixMillis,
+    /// When clients were last swept (monotonic).
+    swept: u64,
 }
 
 impl State {
@@ -67,8 +66,8 @@ impl Shard {
         self.sample_rates();
         self.run_expiry();
         self.evict_clients();
-        if self.now.unix >= self.cron.swept + 1000 {
-            self.cron.swept = self.now.unix;
+        if self.now.mono >= self.cron.swept + 1_000_000 {
+            self.cron.swept = self.now.mono;
             self.sweep_clients();
         }
     }
@@ -133,10 +132,11 @@ impl Shard {
         for at in 0..self.conns.len() {
             let id = ConnId(at as u32);
             let Some(conn) = self.conns[at].as_deref_mut() else { continue };
-            if conn.query.is_empty() && conn.query.capacity() > 32 * 1024 {
+            let idle = self.now.unix.saturating_sub(conn.last_interaction);
+            // Idle connections own no buffer.
+            if conn.query.is_empty() && (conn.query.capacity() > 32 * 1024 || idle > 2000) {
                 conn.query = Vec::new();
             }
-            let idle = self.now.unix.saturating_sub(conn.last_interaction);
             let exempt = conn.waiting == Waiting::Blocked || conn.subscribed() || conn.monitor;
             if timeout > 0 && !exempt && idle > timeout {
                 crate::log!(Level::Verbose, "Closing idle client");
@@ -184,8 +184,8 @@ impl Shard {
         let hard = limit.hard != 0 && pending >= limit.hard;
         let mut soft = limit.soft != 0 && pending >= limit.soft;
         if soft {
-            let since = *conn.soft_limit_since.get_or_insert(self.now.unix);
-            soft = self.now.unix - since > limit.soft_seconds * 1000;
+            let since = *conn.soft_limit_since.get_or_insert(self.now.mono);
+            soft = self.now.mono.saturating_sub(since) / 1000 > limit.soft_seconds.saturating_mul(1000);
         } else {
             conn.soft_limit_since = None;
         }

@@ -11,6 +11,7 @@ use super::Shard;
 use super::conn::ConnId;
 use super::session::client::may_touch_data;
 use crate::config::Renames;
+use crate::log::Level;
 
 /// Said to a connection from another machine when the server has no password.
 pub const PROTECTED_MODE: &str = "-DENIED Redis is running in protected mode because protected mode is enabled and no \
@@ -55,7 +56,12 @@ impl Shard {
         conn.last_command = resolved.as_ref().ok().map(|command| command.id);
         let command = match resolved {
             Ok(command) => command,
-            Err(error) => return self.refuse(id, None, error),
+            Err(error) => {
+                if is_http(args.at(0)) {
+                    self.abort_http(id);
+                }
+                return self.refuse(id, None, error);
+            }
         };
         if !command.accepts_arity(args.len()) {
             return self.refuse(id, Some(command), CommandError::Arity(command.name));
@@ -116,6 +122,18 @@ impl Shard {
         }
     }
 
+    /// A web page made a browser send a request to this port, and its body may hold commands: nothing more of it is
+    /// executed.
+    fn abort_http(&mut self, id: ConnId) {
+        let addr = self.conn(id).map(|conn| conn.peer.addr.clone()).unwrap_or_default();
+        crate::log!(
+            Level::Warning,
+            "A connection sent POST or Host:, as a browser does that is abused to reach this server: possible SECURITY \
+             ATTACK. Connection from {addr} aborted."
+        );
+        self.close(id);
+    }
+
     /// Refuses a command: a transaction being queued can only be discarded then, and a refused EXEC discards it (and
     /// says so even if there was none).
     fn refuse(
@@ -171,6 +189,11 @@ impl Shard {
         self.sample_latency("eviction-cycle", micros);
         evicted
     }
+}
+
+/// How an HTTP request begins that could carry commands in its body, or its second line.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
 }
 
 /// Finds the command.

@@ -323,12 +323,9 @@ impl Shard {
     /// The reactor is done with a buffer: it was sent whole, or the connection failed.
     pub fn handle_sent(&mut self, now: Now, id: ConnId, buf: SendBuf, result: io::Result<()>) {
         self.set_now(now);
-        let SendBuf { mut bytes, .. } = buf;
+        let SendBuf { bytes, .. } = buf;
         let size = bytes.len();
-        bytes.clear();
-        if bytes.capacity() <= SPARE_BUFFER_CAPACITY && self.spare.len() < SPARE_BUFFERS {
-            self.spare.push(bytes);
-        }
+        self.keep_buffer(bytes);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         conn.in_flight = 0;
         if result.is_err() {
@@ -410,7 +407,13 @@ impl Shard {
 
     /// A connection to close; answer with `handle_closed`.
     pub fn poll_close(&mut self) -> Option<ConnId> {
-        self.close_queue.pop_front()
+        // Whoever closed by itself meanwhile is forgotten, and its id may be another connection's.
+        while let Some(id) = self.close_queue.pop_front() {
+            if self.conn(id).is_some_and(|conn| conn.closing) {
+                return Some(id);
+            }
+        }
+        None
     }
 
     /// Something large to free; where and when does not matter.
@@ -571,10 +574,11 @@ impl Shard {
         self.queue_send(id);
     }
 
+    /// `client-query-buffer-limit`. What MULTI has queued was not executed yet and counts.
     fn check_query_limit(&mut self, id: ConnId) {
         let limit = self.config.clients.query_buffer_limit;
         if let Some(conn) = self.conns[id.0 as usize].as_deref()
-            && conn.query.len() as u64 > limit
+            && (conn.query.len() + conn.multi.as_ref().map_or(0, |multi| multi.memory)) as u64 > limit
         {
             self.stats.query_buffer_limit_disconnections += 1;
             crate::log!(
@@ -662,7 +666,15 @@ impl Shard {
             if conn.close_after_reply {
                 self.queue_send(id);
             }
-            self.spare.push(out);
+            self.keep_buffer(out);
+        }
+    }
+
+    /// Keeps a buffer for reuse, unless it is large or there are enough.
+    fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
+        buffer.clear();
+        if buffer.capacity() <= SPARE_BUFFER_CAPACITY && self.spare.len() < SPARE_BUFFERS {
+            self.spare.push(buffer);
         }
     }
 
@@ -977,8 +989,8 @@ impl Shard {
         self.realm.waiters.remove(id);
         self.monitors.remove(&id);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        for watch in conn.watching.drain(..) {
-            self.realm.versions.unwatch(watch.db, &watch.key);
+        for at in std::mem::take(&mut conn.watching).keys() {
+            self.realm.versions.unwatch(at);
         }
         for (kind, names) in [
             (Kind::Channel, std::mem::take(&mut conn.channels)),

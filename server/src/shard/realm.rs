@@ -149,8 +149,8 @@ impl Versions {
     }
 
     /// Starts watching; returns the version to compare with at EXEC.
-    pub fn watch(&mut self, db: u32, key: &[u8]) -> u64 {
-        let watched = self.watched.entry(DbKey { db, key: key.into() }).or_insert_with(|| {
+    pub fn watch(&mut self, at: DbKey) -> u64 {
+        let watched = self.watched.entry(at).or_insert_with(|| {
             self.last += 1;
             Watched { version: self.last, watchers: 0 }
         });
@@ -158,18 +158,17 @@ impl Versions {
         watched.version
     }
 
-    pub fn unwatch(&mut self, db: u32, key: &[u8]) {
-        let at = DbKey { db, key: key.into() };
-        let watched = self.watched.get_mut(&at).expect("watched keys are counted");
+    pub fn unwatch(&mut self, at: &DbKey) {
+        let watched = self.watched.get_mut(at).expect("watched keys are counted");
         watched.watchers -= 1;
         if watched.watchers == 0 {
-            self.watched.remove(&at);
+            self.watched.remove(at);
         }
     }
 
     /// The version of a watched key.
-    pub fn version(&self, db: u32, key: &[u8]) -> u64 {
-        self.watched.get(&DbKey { db, key: key.into() }).map_or(0, |watched| watched.version)
+    pub fn version(&self, at: &DbKey) -> u64 {
+        self.watched.get(at).map_or(0, |watched| watched.version)
     }
 
     fn bump(&mut self, db: u32, key: &[u8]) {

@@ -9,6 +9,7 @@ use kevy::resp::Protocol;
 use super::{Outcome, Session};
 use crate::shard::Shard;
 use crate::shard::conn::{ClientId, Conn, ConnId, ReplyMode, Waiting};
+use crate::shard::realm::DbKey;
 
 pub const BAD_NAME: CommandError =
     CommandError::Text("ERR Client names cannot contain spaces, newlines or special characters.");
@@ -51,8 +52,7 @@ impl ClientType {
 
 /// The letters of `flags=`.
 fn flags(shard: &Shard, conn: &Conn) -> String {
-    let changed =
-        conn.watching.iter().any(|watch| shard.realm.versions.version(watch.db, &watch.key) != watch.version);
+    let changed = conn.watching.iter().any(|(at, &version)| shard.realm.versions.version(at) != version);
     let letters = [
         (conn.monitor, 'O'),
         (conn.subscribed(), 'P'),
@@ -76,7 +76,7 @@ pub fn memory(conn: &Conn) -> usize {
         + conn.out.capacity()
         + conn.in_flight
         + conn.multi.as_ref().map_or(0, |multi| multi.memory)
-        + conn.watching.iter().map(|watch| watch.key.len() + std::mem::size_of_val(watch)).sum::<usize>()
+        + conn.watching.keys().map(|at| at.key.len() + std::mem::size_of::<(DbKey, u64)>()).sum::<usize>()
         + [&conn.channels, &conn.patterns, &conn.shard_channels]
             .iter()
             .flat_map(|names| names.iter())

@@ -7,7 +7,8 @@ use kevy::command::CommandError;
 
 use super::{Outcome, Session};
 use crate::shard::Shard;
-use crate::shard::conn::{ConnId, Multi, Watch};
+use crate::shard::conn::{ConnId, Multi};
+use crate::shard::realm::DbKey;
 
 const EXECABORT: CommandError =
     CommandError::Text("EXECABORT Transaction discarded because of previous errors.");
@@ -63,15 +64,15 @@ pub fn watch(s: &mut Session<'_>) -> Outcome {
     }
     let db = s.conn().db;
     for key in s.args.iter().skip(1) {
-        let known = s.conn().watching.iter().any(|watch| watch.db == db as u32 && *watch.key == *key);
-        if known {
+        let at = DbKey { db: db as u32, key: key.into() };
+        if s.conn().watching.contains_key(&at) {
             continue;
         }
         // An expired key counts as missing from here on, so it must not be there to expire later.
         s.shard.data(db).exists(key);
         s.shard.commit();
-        let version = s.shard.realm.versions.watch(db as u32, key);
-        s.conn_mut().watching.push(Watch { db: db as u32, key: key.into(), version });
+        let version = s.shard.realm.versions.watch(at.clone());
+        s.conn_mut().watching.insert(at, version);
     }
     s.reply.ok();
     Ok(())
@@ -94,8 +95,8 @@ impl Shard {
 
     fn unwatch_all(&mut self, id: ConnId) {
         let Some(conn) = self.conn_mut(id) else { return };
-        for watch in std::mem::take(&mut conn.watching) {
-            self.realm.versions.unwatch(watch.db, &watch.key);
+        for at in std::mem::take(&mut conn.watching).keys() {
+            self.realm.versions.unwatch(at);
         }
     }
 
@@ -103,10 +104,10 @@ impl Shard {
     fn watched_key_changed(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conn(id) else { return false };
         let watching = conn.watching.clone();
-        watching.iter().any(|watch| {
-            self.data(watch.db as usize).exists(&watch.key);
+        watching.iter().any(|(at, &version)| {
+            self.data(at.db as usize).exists(&at.key);
             self.commit();
-            self.realm.versions.version(watch.db, &watch.key) != watch.version
+            self.realm.versions.version(at) != version
         })
     }
 }
