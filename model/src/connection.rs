@@ -76,6 +76,11 @@ pub fn quit(m: &mut Model, ask: &Ask) -> Answer {
     Ok(Want::ok())
 }
 
+/// There is no cluster.
+pub fn no_cluster(_: &mut Model, _: &Ask) -> Answer {
+    Err("ERR This instance has cluster support disabled".into())
+}
+
 /// As if the connection had just been made; only its number stays.
 pub fn reset(m: &mut Model, ask: &Ask) -> Answer {
     let session = m.session(ask.conn);

@@ -22,6 +22,7 @@ pub fn rule(id: CommandId) -> Rule {
         Hello => connection::hello,
         Quit => connection::quit,
         Reset => connection::reset,
+        ReadOnly | ReadWrite => connection::no_cluster,
         ClientId => connection::client_id,
         ClientInfo => connection::client_info,
         ClientList => connection::client_list,

@@ -159,13 +159,13 @@ fn digest_value(c: &mut Call<'_>) {
     }
 }
 
-/// DEBUG OBJECT: the address is that of nothing in particular, and the length is that of the value in memory.
+/// DEBUG OBJECT: the address is that of the key, and the length is that of the value in memory.
 fn object(c: &mut Call<'_>) -> Outcome {
     let now = c.data.now;
     let entry = c.data.peek(c.args.at(2)).ok_or(CommandError::NoSuchKey)?;
     let text = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
-        entry.key(),
+        entry.key().as_ptr(),
         entry.value().encoding_name(),
         entry.memory(),
         entry.lru(),

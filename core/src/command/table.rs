@@ -1378,6 +1378,14 @@ commands! {
             "Sends a message to a shard channel.";
     }
 
+    group Cluster {
+        ReadOnly "readonly" 1 session [LOADING STALE FAST] [] [] acl [CONNECTION] ""
+            since "3.0.0" cost "O(1)" "Lets the connection read from a replica in a cluster.";
+
+        ReadWrite "readwrite" 1 session [LOADING STALE FAST] [] [] acl [CONNECTION] ""
+            since "3.0.0" cost "O(1)" "Takes READONLY back.";
+    }
+
     group Scripting {
         Function "function" -2 session [] [] [] acl [] ""
             since "7.0.0" cost "Depends on the subcommand" "Commands about function libraries.";

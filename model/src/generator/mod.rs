@@ -78,6 +78,7 @@ pub fn excluded(row: &Command) -> Option<&'static str> {
         ClientNoTouch => "Redis 8.0.6 crashes on TOUCH of such a client",
         ClientReply => "a reply that does not come cannot be compared",
         Auth => "there is no password to be had",
+        ReadOnly | ReadWrite => "only a cluster has it",
         Quit => "connections are closed by steps of their own",
         ConfigSet | ConfigRewrite | ConfigResetStat => "changes the server under test",
         _ => return None,

@@ -172,3 +172,8 @@ pub fn reset(s: &mut Session<'_>) -> Outcome {
     s.reply.simple("RESET");
     Ok(())
 }
+
+/// What clients that may be talking to a cluster are told, and take for "go on".
+pub fn no_cluster(_: &mut Session<'_>) -> Outcome {
+    Err(CommandError::Text("ERR This instance has cluster support disabled"))
+}

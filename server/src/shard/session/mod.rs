@@ -210,6 +210,7 @@ pub fn handler(id: CommandId) -> Option<Handler> {
         Hello => connection::hello,
         Quit => connection::quit,
         Reset => connection::reset,
+        ReadOnly | ReadWrite => connection::no_cluster,
         Multi => multi::multi,
         Exec => multi::exec,
         Discard => multi::discard,
