@@ -742,16 +742,21 @@ impl<E: Slot, const LINES: usize> Table<E, LINES> {
         }
     }
 
-    /// Stage one of looking up a batch: ask for the home line.
+    /// Stage one of looking up a batch: ask for the home line and the one after it.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         if self.len != 0 {
             let segment = self.segment(hash);
-            prefetch_line(segment.line(home_of(fraction_of(hash), segment.homes())));
+            let home = home_of(fraction_of(hash), segment.homes());
+            prefetch_line(segment.line(home));
+            // The last home line is followed by stash instead: where elements displaced from it go when the first
+            // home line is full too.
+            prefetch_line(segment.line(home + 1));
         }
     }
 
-    /// Stage two, when the home line has arrived: ask for the element whose tag matches.
+    /// Stage two, when the home line has arrived: ask for the element whose tag matches, there or in the next line,
+    /// or for the line of the stash where it may be.
     #[inline]
     pub fn prefetch_entry(&self, hash: u64) {
         if self.len == 0 {
@@ -763,6 +768,20 @@ impl<E: Slot, const LINES: usize> Table<E, LINES> {
         unsafe {
             if let Some(slot) = matches(segment.word(home), tag_of(hash)).next() {
                 (*segment.slot(home, slot)).prefetch();
+                return;
+            }
+            let displaced = *segment.displaced(home);
+            if displaced & 7 != 0 {
+                let next = next_line(home, segment.homes());
+                if let Some(slot) = matches(segment.word(next), tag_of(hash)).next() {
+                    (*segment.slot(next, slot)).prefetch();
+                    return;
+                }
+            }
+            if displaced >> 3 != 0
+                && let Some(line) = stash_order(segment.homes(), segment.lines(), hash).next()
+            {
+                prefetch_line(segment.line(line));
             }
         }
     }
