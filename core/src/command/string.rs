@@ -97,7 +97,8 @@ pub fn substr(c: &mut Call<'_>) -> Outcome {
 pub fn mget(c: &mut Call<'_>) -> Outcome {
     let keys = c.args.from(1);
     c.reply.array(keys.len());
-    for key in keys {
+    for (at, key) in keys.iter().enumerate() {
+        c.data.prefetch_run(keys, at, 1);
         match c.data.read(key).map(Entry::value) {
             Some(ValueRef::Int(number)) => c.reply.bulk_int(number),
             Some(ValueRef::String { bytes, .. }) => c.reply.bulk(bytes),
@@ -351,6 +352,7 @@ pub fn msetnx(c: &mut Call<'_>) -> Outcome {
 
 fn set_all(c: &mut Call<'_>) {
     for index in (1..c.args.len()).step_by(2) {
+        c.data.prefetch_run(c.args.from(1), index - 1, 2);
         let (key, value) = (c.arg(index), c.arg(index + 1));
         c.data.set_string(key, value, NewDeadline::Clear);
         c.data.changed(key, Class::STRING, "set");

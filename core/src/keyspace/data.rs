@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::{Db, Keyspace, Settings, UnixMillis};
 use crate::command::CommandError;
 use crate::number::parse_i64;
-use crate::resp::Argv;
+use crate::resp::{Args, Argv};
 use crate::rng::Rng;
 use crate::value::hash::Hash;
 use crate::value::list::List;
@@ -113,6 +113,24 @@ impl<'a> Data<'a> {
     }
 
     // --- Looking up -------------------------------------------------------------------------------------------
+
+    /// Before the key at `at` among `keys` (every `step`th argument) is looked up: asks for the cache lines of it and of
+    /// the keys behind it, a run of them at a time, so that the waits for memory overlap.
+    #[inline]
+    pub fn prefetch_run(&self, keys: Args<'_>, at: usize, step: usize) {
+        const RUN: usize = 16;
+        if at.is_multiple_of(RUN * step) && keys.len() - at > step {
+            let table = &self.keyspace.dbs[self.db].table;
+            let mut hashes = [0; RUN];
+            let mut count = 0;
+            for key in keys.from(at).iter().step_by(step).take(RUN) {
+                hashes[count] = table.hash(key);
+                table.prefetch(hashes[count]);
+                count += 1;
+            }
+            hashes[..count].iter().for_each(|&hash| table.prefetch_entry(hash));
+        }
+    }
 
     /// The live entry at `key`, without counting the access in any way (DEBUG, MEMORY USAGE).
     pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {

@@ -17,7 +17,9 @@ const SAME_OBJECT: CommandError = CommandError::Text("ERR source and destination
 /// Also UNLINK: large values are never freed in the middle of a command.
 pub fn del(c: &mut Call<'_>) -> Outcome {
     let mut deleted = 0;
-    for key in c.args.from(1) {
+    let keys = c.args.from(1);
+    for (at, key) in keys.iter().enumerate() {
+        c.data.prefetch_run(keys, at, 1);
         if c.data.remove(key) {
             c.data.changed(key, Class::GENERIC, "del");
             deleted += 1;
@@ -29,7 +31,9 @@ pub fn del(c: &mut Call<'_>) -> Outcome {
 
 pub fn exists(c: &mut Call<'_>) -> Outcome {
     let mut found = 0;
-    for key in c.args.from(1) {
+    let keys = c.args.from(1);
+    for (at, key) in keys.iter().enumerate() {
+        c.data.prefetch_run(keys, at, 1);
         found += i64::from(c.data.inspect(key).is_some());
     }
     c.reply.int(found);
@@ -40,7 +44,9 @@ pub fn touch(c: &mut Call<'_>) -> Outcome {
     // The one command that counts as an access even after CLIENT NO-TOUCH.
     c.data.access.no_touch = false;
     let mut found = 0;
-    for key in c.args.from(1) {
+    let keys = c.args.from(1);
+    for (at, key) in keys.iter().enumerate() {
+        c.data.prefetch_run(keys, at, 1);
         found += i64::from(c.data.read(key).is_some());
     }
     c.reply.int(found);
