@@ -326,6 +326,21 @@ impl Listpack {
         let bytes = self.as_bytes();
         let mut at = from.0;
         while bytes[at] != END {
+            // Most entries are short strings, and most differ in their length or their last byte.
+            if let short @ 0x80..=0xBF = bytes[at] {
+                let text = &bytes[at + 1..at + 1 + usize::from(short & 0x3F)];
+                if text.len() == value.len() && text.last() == value.last() && text == value {
+                    return Some(Cursor(at));
+                }
+                at += text.len() + 2;
+                for _ in 0..skip {
+                    if bytes[at] == END {
+                        return None;
+                    }
+                    at += entry_len(bytes, at);
+                }
+                continue;
+            }
             let (item, len) = decode(bytes, at);
             // Strings that spell integers are stored as strings only in foreign files.
             let equal = match (wanted, item) {
@@ -766,8 +781,18 @@ fn decode(bytes: &[u8], at: usize) -> (Item<'_>, usize) {
 /// The whole length of the entry at `at`.
 #[inline]
 fn entry_len(bytes: &[u8], at: usize) -> usize {
-    let len = checked_encoded_len(&bytes[at..]).expect("the entry of a valid listpack");
-    len + backlen_len(len)
+    match bytes[at] {
+        0x00..=0x7F => 2,
+        short @ 0x80..=0xBF => usize::from(short & 0x3F) + 2,
+        first => {
+            let len = match first {
+                0xC0..=0xDF => 2,
+                0xE0..=0xEF => 2 + (usize::from(first & 0x0F) << 8 | usize::from(bytes[at + 1])),
+                _ => checked_encoded_len(&bytes[at..]).expect("the entry of a valid listpack"),
+            };
+            len + backlen_len(len)
+        }
+    }
 }
 
 /// The whole length of the entry that ends before `at`.
