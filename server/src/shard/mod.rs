@@ -207,6 +207,8 @@ pub struct Shard {
     /// The command being executed must not be counted (it blocked and will be executed again).
     blocked_now: bool,
     cron: cron::State,
+    /// The stopwatch when the command to be executed next could begin: after what was executed or decoded before it.
+    stopwatch: u64,
 }
 
 impl Shard {
@@ -237,6 +239,7 @@ impl Shard {
             in_transaction: false,
             blocked_now: false,
             cron: cron::State::default(),
+            stopwatch: 0,
             config,
         };
         shard.observe_latency();
@@ -505,6 +508,7 @@ impl Shard {
             if batch.commands.len() > 1 {
                 self.prefetch(id, bytes, &batch);
             }
+            self.stopwatch = (self.env.stopwatch)();
             let mut interrupted = batch.commands.is_empty() && failure.is_none();
             for decoded in &batch.commands {
                 let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
@@ -621,7 +625,9 @@ impl Shard {
             Err(error) => self.write_error(id, &error, &mut out),
         }
         self.put_back(id, out, start);
-        self.serve_blocked();
+        if self.realm.is_ready() {
+            self.serve_blocked();
+        }
     }
 
     /// Answers an error that no command gave.
@@ -702,7 +708,7 @@ impl Shard {
         args: Args<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), CommandError> {
-        let before = (self.env.stopwatch)();
+        let before = self.stopwatch;
         if before >= self.clock.valid_until {
             self.carry_now(before);
         }
@@ -711,10 +717,11 @@ impl Shard {
             Handler::Session => session::run(self, id, command, args, out),
         };
         self.commit();
+        self.stopwatch = (self.env.stopwatch)();
         if std::mem::take(&mut self.blocked_now) {
             return outcome;
         }
-        let micros = (self.env.stopwatch)().saturating_sub(before);
+        let micros = self.stopwatch.saturating_sub(before);
         self.stats.count_call(command, micros, outcome.is_err(), self.config.latency.tracking);
         if let Err(error) = &outcome {
             self.stats.count_error(CommandError::code(&error.text()));
@@ -884,6 +891,7 @@ impl Shard {
     /// Executes the command of a blocked client again.
     fn serve(&mut self, id: ConnId) {
         let Some(waiter) = self.realm.waiters.remove(id) else { return };
+        self.stopwatch = (self.env.stopwatch)();
         let mut out = self.take_out(id);
         let start = out.len();
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };

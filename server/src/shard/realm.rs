@@ -115,6 +115,12 @@ impl Realm {
         }
     }
 
+    /// Whether there are keys to be offered to the clients that wait for them.
+    #[inline]
+    pub fn is_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// The next key to be offered to the clients that wait for it. If it becomes ready again it will be another one's
     /// turn first.
     pub fn take_ready(&mut self) -> Option<DbKey> {
