@@ -1,6 +1,7 @@
 //! The kevy server: connections, shards, the reactor, the configuration, the process.
 //!
-//! Invariant: nothing in [`shard`] does I/O or asks for the time; [`reactor`] and [`runtime`] do.
+//! Invariant: nothing in [`shard`] does I/O or asks for the time; [`reactor`] and [`runtime`] do. Memory that threads
+//! share is in [`ring`] and [`order`], and nowhere else.
 
 pub mod cli;
 pub mod clock;
@@ -8,9 +9,12 @@ pub mod config;
 pub mod daemon;
 pub mod log;
 pub mod memory;
+pub mod order;
 pub mod reactor;
+pub mod ring;
 pub mod runtime;
 pub mod shard;
+mod sync;
 mod sys;
 
 pub use kevy::REDIS_VERSION;

@@ -1,0 +1,101 @@
+//! The atomics of [`crate::ring`] and [`crate::order`], from one place, so that loom can stand in for the machine.
+//!
+//! With `--cfg loom` every type here is loom's, and the shipped files are what `tests/loom.rs` explores. Nothing else
+//! in the server uses this module, and those rooms use no atomic from anywhere else.
+//!
+//! Every memory ordering is written `ord!("site", Release)`. In the server that is the constant, no more. Under loom
+//! an ordering may be weakened by its site's name, so that `ci/loom --mutants` can show that each one is needed: see
+//! [`weaken`].
+
+#[cfg(loom)]
+pub(crate) use loom::{
+    cell::UnsafeCell,
+    sync::Arc,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
+};
+#[cfg(not(loom))]
+pub(crate) use std::{
+    sync::Arc,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
+};
+
+/// [`std::cell::UnsafeCell`] with the interface of loom's, which notices when two threads are at it.
+#[cfg(not(loom))]
+#[derive(Debug)]
+pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+#[cfg(not(loom))]
+impl<T> UnsafeCell<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::cell::UnsafeCell::new(value))
+    }
+
+    /// Calls `read` with a pointer that nobody may write through meanwhile.
+    #[inline(always)]
+    pub(crate) fn with<R>(&self, read: impl FnOnce(*const T) -> R) -> R {
+        read(self.0.get())
+    }
+
+    /// Calls `write` with a pointer that nobody else may use meanwhile.
+    #[inline(always)]
+    pub(crate) fn with_mut<R>(&self, write: impl FnOnce(*mut T) -> R) -> R {
+        write(self.0.get())
+    }
+}
+
+/// A value on cache lines of its own: two, because processors fetch lines in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Alone<T>(pub(crate) T);
+
+impl<T> std::ops::Deref for Alone<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// The memory ordering of one access, by the name of the access.
+macro_rules! ord {
+    ($site:literal, $order:ident) => {{
+        #[cfg(loom)]
+        {
+            crate::sync::weaken::ordering($site, crate::sync::Ordering::$order)
+        }
+        #[cfg(not(loom))]
+        {
+            crate::sync::Ordering::$order
+        }
+    }};
+}
+pub(crate) use ord;
+
+/// One ordering, weaker than written, named by the environment: `KEVY_WEAKEN=ring.publish=Relaxed`.
+#[cfg(loom)]
+pub(crate) mod weaken {
+    use std::sync::OnceLock;
+
+    use super::Ordering;
+
+    /// What stands at `site`, unless it is the one that is weakened in this run.
+    pub(crate) fn ordering(site: &str, written: Ordering) -> Ordering {
+        static WEAKENED: OnceLock<Option<(String, Ordering)>> = OnceLock::new();
+        let weakened = WEAKENED.get_or_init(|| {
+            let text = std::env::var("KEVY_WEAKEN").ok()?;
+            let (site, order) = text.split_once('=').expect("KEVY_WEAKEN is site=Ordering");
+            let order = match order {
+                "Relaxed" => Ordering::Relaxed,
+                "Acquire" => Ordering::Acquire,
+                "Release" => Ordering::Release,
+                "AcqRel" => Ordering::AcqRel,
+                _ => panic!("KEVY_WEAKEN names no ordering: {order}"),
+            };
+            Some((site.to_owned(), order))
+        });
+        match weakened {
+            Some((name, order)) if name == site => *order,
+            _ => written,
+        }
+    }
+}
