@@ -75,6 +75,222 @@ bugs! {
     Nothing in Control;
     /// The door answers OK whatever the command was.
     AlwaysOk in Canary;
+    /// SET KEEPTTL ends the deadline.
+    SetForgetsKeepTtl in Option;
+    /// SET sets whatever NX and XX say.
+    SetIgnoresCondition in Option;
+    /// SCAN and its like return what MATCH would leave out.
+    MatchIgnored in Option;
+    /// SCAN TYPE returns keys of every type.
+    ScanTypeIgnored in Option;
+    /// COPY DB copies inside the selected database.
+    CopyIgnoresDb in Option;
+    /// RENAMENX replaces a key that is there.
+    RenamenxReplaces in Option;
+    /// EXPIRE GT also moves a deadline nearer.
+    ExpireIgnoresGt in Option;
+    /// EXPIRE GT gives a deadline to a key without one, which is later than all.
+    GtGivesFirstDeadline in Option;
+    /// LINSERT AFTER inserts before.
+    LinsertAfterIsBefore in Option;
+    /// LPOS MAXLEN compares with all elements.
+    LposIgnoresMaxlen in Option;
+    /// SINTERCARD LIMIT counts on.
+    SintercardIgnoresLimit in Option;
+    /// BITCOUNT takes a range in BIT for one in bytes.
+    BitcountCountsBytes in Option;
+    /// ZADD GT also lowers a score.
+    ZaddIgnoresGt in Option;
+    /// ZRANGE REV counts ranks from the lowest score.
+    ZrangeRevByRankForward in Option;
+    /// ZUNION gives every input the first WEIGHT.
+    WeightsFirstForAll in Option;
+    /// AGGREGATE MAX keeps the first score.
+    AggregateMaxKeepsFirst in Option;
+    /// LCS IDX returns matches shorter than MINMATCHLEN.
+    LcsIgnoresMinimum in Option;
+    /// LSET on a missing key complains of the index.
+    LsetIndexFirst in Error;
+    /// EXPIRE accepts GT with LT.
+    GtWithLt in Error;
+    /// A RESP2 subscriber may run any command.
+    SubscriberRunsAll in Error;
+    /// SSCAN and ZSCAN accept NOVALUES.
+    NovaluesForAll in Error;
+    /// SELECT 16 is accepted with 16 databases.
+    SelectOneTooMany in Error;
+    /// HGETDEL FIELDS 0 is told that the count does not match.
+    ZeroFieldsAccepted in Error;
+    /// Commands are run with too few arguments.
+    ArityUnchecked in Error;
+    /// A plain SET keeps the deadline.
+    SetKeepsDeadline in Deadline;
+    /// EX and EXAT are taken for milliseconds.
+    SecondsAsMillis in Deadline;
+    /// Keys are seen for a second after their deadline.
+    ExpiredKeysLive in Deadline;
+    /// A result stored over a key keeps the deadline of what was there.
+    StoreKeepsDeadline in Deadline;
+    /// RENAME ends the deadline.
+    RenameLosesDeadline in Deadline;
+    /// COPY copies no deadline.
+    CopyLosesDeadline in Deadline;
+    /// KEYS returns keys that have expired.
+    KeysShowsExpired in Deadline;
+    /// TTL rounds down.
+    TtlTruncates in Deadline;
+    /// GETRANGE ends a byte early.
+    GetrangeShort in Range;
+    /// MSETNX looks at the first key only.
+    MsetnxLooksAtOne in Range;
+    /// SETRANGE with nothing to write pads the string.
+    SetrangeEmptyPads in Range;
+    /// LREM with a negative count removes from the front.
+    LremFromFront in Range;
+    /// LTRIM keeps an element less.
+    LtrimShort in Range;
+    /// DEL counts keys that are not there.
+    DelCountsMissing in Range;
+    /// BITOP AND answers the length of the first string.
+    BitopKeepsShortLength in Range;
+    /// BITPOS finds a clear bit behind an end that was given.
+    BitposBeyondEnd in Range;
+    /// ( in a range of names includes the name.
+    LexBoundsInclude in Range;
+    /// ( in a range of scores includes the score.
+    ScoreBoundsInclude in Range;
+    /// A hash stays a listpack with a field too many.
+    HashPackTooLong in Encoding;
+    /// A hash stays a listpack with a value too long.
+    HashPackValueTooLong in Encoding;
+    /// The member that makes a set a hash table is lost.
+    SetConversionLosesMember in Encoding;
+    /// A set of integers stays an intset with one too many.
+    IntsetTooLong in Encoding;
+    /// A sorted set stays a listpack with a member too many.
+    ZsetPackTooLong in Encoding;
+    /// SET EX is replayed with the time as it was given.
+    RelativeTimeReplayed in Propagation;
+    /// The deadline that GETEX gives is not replayed.
+    GetexNotReplayed in Propagation;
+    /// INCRBYFLOAT is replayed as a SET that ends the deadline.
+    IncrbyfloatReplayEndsDeadline in Propagation;
+    /// That a key expired is not replayed.
+    ExpiryNotReplayed in Propagation;
+    /// EXPIRE is not replayed.
+    ExpireNotReplayed in Propagation;
+    /// SPOP is replayed as a new choice.
+    SpopReplayedAsSent in Propagation;
+    /// HGETDEL is replayed for its first field only.
+    HgetdelReplaysOneField in Propagation;
+    /// What BLMOVE moved is not replayed.
+    BlmoveNotReplayed in Propagation;
+    /// What BLPOP popped is not replayed.
+    BlpopNotReplayed in Propagation;
+    /// ZMPOP MAX is replayed as ZPOPMIN.
+    ZmpopReplaysOtherEnd in Propagation;
+    /// A BITFIELD that only lengthens the string is not replayed.
+    BitfieldGrowthNotReplayed in Propagation;
+    /// A watched key that expires does not stop EXEC.
+    ExpiryUnwatched in Watch;
+    /// Changes in databases other than 0 do not stop EXEC.
+    OtherDatabasesUnwatched in Watch;
+    /// EXEC runs although a watched key has changed.
+    ExecIgnoresWatch in Watch;
+    /// EXEC runs although a command was refused.
+    ExecRunsRefused in Watch;
+    /// DISCARD leaves the keys watched.
+    DiscardKeepsWatching in Watch;
+    /// RENAME to a watched key does not stop EXEC.
+    RenameUnwatchedAtTarget in Watch;
+    /// GETDEL publishes `getdel`.
+    GetdelEventMisnamed in Event;
+    /// A key that expires publishes `del`.
+    ExpiredEventMisnamed in Event;
+    /// A new key publishes no `new`.
+    NewEventMissing in Event;
+    /// A collection that became empty publishes no `del`.
+    EmptiedEventMissing in Event;
+    /// RPUSH publishes `lpush`.
+    RpushEventMisnamed in Event;
+    /// Events are published for database 0 whatever the database.
+    EventsOfDatabase0 in Event;
+    /// HGETALL answers an array in RESP3.
+    HgetallFlat in Shape;
+    /// LPOP with a count answers an empty array for a missing key.
+    LpopMissingEmpty in Shape;
+    /// BLMOVE whose time is up answers a null instead of a null array.
+    BlockedTimeoutNull in Shape;
+    /// Messages are arrays in RESP3.
+    PushesAsArrays in Shape;
+    /// ZRANK WITHSCORE of a missing member answers a plain null.
+    ZrankNullPlain in Shape;
+    /// EXEC leaves out the first command but not its place.
+    ExecSkipsFirst in Shape;
+    /// SET GET answers a null for another type and goes on.
+    SetGetAnyType in Type;
+    /// Sets are combined with keys of other types as if those were missing.
+    SourcesOfAnyType in Type;
+    /// SISMEMBER answers 0 for another type.
+    SismemberAnyType in Type;
+    /// LMOVE looks at the type of the destination only after it has popped.
+    LmoveOverwritesType in Type;
+    /// INCRBY wraps around.
+    IncrWraps in Overflow;
+    /// DECRBY of the lowest number there is is accepted.
+    DecrbyWraps in Overflow;
+    /// HINCRBY wraps around.
+    HincrbyWraps in Overflow;
+    /// BITFIELD OVERFLOW SAT wraps around.
+    SaturationWraps in Overflow;
+    /// BITFIELD OVERFLOW FAIL saturates.
+    FailSaturates in Overflow;
+    /// A sorted set that appears wakes nobody.
+    NewZsetsWakeNobody in Blocking;
+    /// Who came last is served first.
+    NewestServedFirst in Blocking;
+    /// A client waits for the first of its keys only.
+    SecondKeyForgotten in Blocking;
+    /// Time does not run out for blocked clients.
+    TimeoutForgotten in Blocking;
+    /// A client that waits is served after it has closed its connection.
+    ClosedClientsWait in Blocking;
+    /// What a client sent behind a command that waited is not executed.
+    ServedNotResumed in Blocking;
+    /// A command in a transaction waits.
+    ExecBlocks in Blocking;
+    /// Only one matching pattern gets a message.
+    OnePatternOnly in PubSub;
+    /// PUBLISH does not count receivers by pattern.
+    PublishCountsChannels in PubSub;
+    /// Messages go on after UNSUBSCRIBE.
+    UnsubscribedStillServed in PubSub;
+    /// Subscriptions outlive their connection.
+    ClosedStillSubscribed in PubSub;
+    /// SPUBLISH reaches subscribers of channels.
+    ShardChannelsMixed in PubSub;
+    /// [^a] in a pattern is [a].
+    NegatedClassIgnored in PubSub;
+    /// After a cut inside an argument the next one is looked for a byte too early.
+    CutArgumentMisread in Protocol;
+    /// What follows a command that waits is dropped from the buffer.
+    QueueBehindWaitLost in Protocol;
+    /// A request begun behind a command that waits is decoded as if it had been read.
+    StaleDecoder in Protocol;
+    /// Of commands sent together only the first of each sixteen is answered.
+    PipelineOfOne in Protocol;
+    /// The table does not notice a deadline that SET gives to a key that is there.
+    DeadlineUncounted in Structure;
+    /// HSETNX overwrites the value and says that it did not.
+    HsetnxOverwrites in Structure;
+    /// SDIFF does not subtract the largest set.
+    SdiffForgetsLast in Structure;
+    /// LMOVE puts the element where it took it from.
+    LmoveSameEnd in Structure;
+    /// ZPOPMAX answers what it takes in ascending order.
+    ZpopmaxAscends in Structure;
+    /// A collection that became empty stays.
+    EmptyCollectionsStay in Structure;
 }
 
 #[cfg(kevy_bugs)]

@@ -10,6 +10,7 @@
 //! - [`table`]: the command table against a server's own.
 //! - [`report`]: what the runs have shown, a row a command.
 
+pub mod bugs;
 pub mod campaign;
 pub mod compare;
 pub mod inprocess;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use kevy_difftest::bugs;
 use kevy_difftest::campaign::{self, Floors, Goals, Pair, describe};
 use kevy_difftest::known::Known;
 use kevy_difftest::recording::Recording;
@@ -29,6 +30,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   check FILE...    transcripts on kevy
   table            COMMAND INFO, DOCS and GETKEYS of every row, compared with redis-server's
   report FILE...   CONFORMANCE.md from the tallies of runs
+  bugs             whether the tests in this process notice faults that are switched on (--smoke, --budget S, --only NAME)
   serve ...        the kevy server that is compiled in, with the server's own options
 
   --redis PATH     the reference; redis-server by default
@@ -54,6 +56,10 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|first| first == "serve") {
         args.remove(0);
         return serve(args);
+    }
+    if args.first().is_some_and(|first| first == "bugs") {
+        let args: Vec<String> = args[1..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        return bugs::main(&args);
     }
     let result = Options::parse(&args).and_then(|options| match options.command.as_str() {
         "run" => run(&options),

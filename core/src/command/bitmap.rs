@@ -101,7 +101,7 @@ pub fn bitcount(c: &mut Call<'_>) -> Outcome {
     };
     let mut digits = itoa::Buffer::new();
     let text = c.data.string(c.args.at(1))?.and_then(|value| value.text(&mut digits)).unwrap_or_default();
-    let count = match bit_range(start, end, in_bits, text.len()) {
+    let count = match bit_range(start, end, in_bits && !crate::bug!(BitcountCountsBytes), text.len()) {
         Some((first, past)) if !reversed_from_end(start, end) => count_bits(text, first, past),
         _ => 0,
     };
@@ -177,7 +177,8 @@ pub fn bitpos(c: &mut Call<'_>) -> Outcome {
         // A key that is not there is zero bits without an end; a string that is there has none beyond an end given.
         None => (!wanted).then_some(0),
         Some(text) => bit_range(start, end.unwrap_or(-1), in_bits, text.len()).and_then(|(first, past)| {
-            find_bit(text, first, past, wanted).or((!wanted && end.is_none()).then_some(past))
+            find_bit(text, first, past, wanted)
+                .or((!wanted && (end.is_none() || crate::bug!(BitposBeyondEnd))).then_some(past))
         }),
     };
     c.reply.int(position.map_or(-1, |position| position as i64));
@@ -257,7 +258,14 @@ fn combine(operation: Operation, result: &mut Vec<u8>, source: &[u8]) {
         Operation::And => {
             pairs.for_each(|(result, source)| *result &= source);
             result[common..].fill(0);
-            result.resize(result.len().max(source.len()), 0);
+            result.resize(
+                if crate::bug!(BitopKeepsShortLength) {
+                    result.len()
+                } else {
+                    result.len().max(source.len())
+                },
+                0,
+            );
         }
         Operation::Or | Operation::Xor => {
             if operation == Operation::Or {
@@ -394,7 +402,7 @@ fn write_fields(c: &mut Call<'_>, accesses: &Accesses, last_bit: u64) -> Outcome
     if changes > 0 {
         c.data.changed(key, Class::STRING, "setbit");
         c.data.dirty(changes - 1);
-    } else if grown {
+    } else if grown && !crate::bug!(BitfieldGrowthNotReplayed) {
         // No change counts, but there are zero bytes where there were none.
         let parts: Vec<&[u8]> = c.args.iter().collect();
         c.data.propagate(&parts);
@@ -469,7 +477,9 @@ impl Field {
         let fitting = match overflow {
             _ if (least..=greatest).contains(&number) => number,
             Overflow::Wrap => self.wrap(number),
+            Overflow::Saturate if crate::bug!(SaturationWraps) => self.wrap(number),
             Overflow::Saturate => number.clamp(least, greatest),
+            Overflow::Fail if crate::bug!(FailSaturates) => number.clamp(least, greatest),
             Overflow::Fail => return None,
         };
         Some(fitting as i64)

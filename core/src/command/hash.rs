@@ -84,7 +84,10 @@ pub fn hincrby(c: &mut Call<'_>) -> Outcome {
         Some(value) => value.as_int().ok_or(NOT_AN_INTEGER)?,
         None => 0,
     };
-    let after = before.checked_add(by).ok_or(CommandError::IncrementOverflow)?;
+    let after = before
+        .checked_add(by)
+        .or(crate::bug!(HincrbyWraps).then_some(before.wrapping_add(by)))
+        .ok_or(CommandError::IncrementOverflow)?;
     hash.set(field, itoa::Buffer::new().format(after).as_bytes(), &limits);
     c.data.changed(key, Class::HASH, "hincrby");
     c.reply.int(after);
@@ -139,7 +142,8 @@ pub fn hgetdel(c: &mut Call<'_>) -> Outcome {
     if !c.is(2, "FIELDS") {
         return Err(FIELDS_MISSING);
     }
-    let count = parse_i64(c.arg(3)).filter(|&count| count > 0);
+    let count =
+        parse_i64(c.arg(3)).filter(|&count| count > 0 || crate::bug!(ZeroFieldsAccepted) && count == 0);
     let count = count.ok_or(FIELD_COUNT_INVALID)? as usize;
     let fields = c.args.from(4);
     if count != fields.len() {
@@ -161,7 +165,7 @@ pub fn hgetdel(c: &mut Call<'_>) -> Outcome {
     }
     if removed > 0 {
         let mut record: Vec<&[u8]> = vec![b"HDEL", key];
-        record.extend(fields.iter());
+        record.extend(fields.iter().take(if crate::bug!(HgetdelReplaysOneField) { 1 } else { fields.len() }));
         c.data.propagate(&record);
     }
     report_removed(c, removed, emptied);
@@ -227,7 +231,11 @@ pub fn hgetall(c: &mut Call<'_>) -> Outcome {
         reply.map(0);
         return Ok(());
     };
-    reply.map(hash.len());
+    if crate::bug!(HgetallFlat) {
+        reply.array(2 * hash.len());
+    } else {
+        reply.map(hash.len());
+    }
     hash.iter().for_each(|(field, value)| {
         bulk(reply, field);
         bulk(reply, value);

@@ -49,6 +49,7 @@ fn left_right(word: &[u8]) -> Result<End, CommandError> {
 fn push_event(end: End) -> &'static str {
     match end {
         End::Front => "lpush",
+        End::Back if crate::bug!(RpushEventMisnamed) => "lpush",
         End::Back => "rpush",
     }
 }
@@ -170,7 +171,7 @@ pub fn linsert(c: &mut Call<'_>) -> Outcome {
         c.reply.int(0);
         return Ok(());
     };
-    let inserted = if before {
+    let inserted = if before || crate::bug!(LinsertAfterIsBefore) {
         list.insert_before(pivot, value, limits)
     } else {
         list.insert_after(pivot, value, limits)
@@ -188,7 +189,7 @@ pub fn lset(c: &mut Call<'_>) -> Outcome {
     let (key, value) = (c.arg(1), c.arg(3));
     let limits = &c.data.settings.list;
     // A missing key and a wrong type are told before a bad index.
-    if c.data.list_mut(key)?.is_none() {
+    if c.data.list_mut(key)?.is_none() && !crate::bug!(LsetIndexFirst) {
         return Err(CommandError::NoSuchKey);
     }
     // Redis 7.2 and later keep the low 32 bits of the index only: 4294967296 is 0.
@@ -246,6 +247,7 @@ pub fn lpos(c: &mut Call<'_>) -> Outcome {
             matches = Some(count(c, at + 1, 0, NEGATIVE_COUNT)?);
         } else if has_value && c.is(at, "MAXLEN") {
             max_len = count(c, at + 1, 0, NEGATIVE_MAXLEN)?;
+            max_len *= usize::from(!crate::bug!(LposIgnoresMaxlen));
         } else {
             return Err(CommandError::Syntax);
         }
@@ -280,7 +282,7 @@ pub fn ltrim(c: &mut Call<'_>) -> Outcome {
     let limits = &c.data.settings.list;
     if let Some(list) = c.data.list_mut(key)? {
         let before = list.len();
-        list.trim(start, stop, limits);
+        list.trim(start, stop.saturating_sub(i64::from(crate::bug!(LtrimShort))), limits);
         let removed = before - list.len();
         let emptied = list.is_empty();
         // Trimming nothing counts as no change, but tells watchers and listeners.
@@ -301,7 +303,10 @@ pub fn lrem(c: &mut Call<'_>) -> Outcome {
     let limits = &c.data.settings.list;
     let (removed, emptied) = match c.data.list_mut(key)? {
         None => (0, false),
-        Some(list) => (list.remove(at_most, value, limits), list.is_empty()),
+        Some(list) => (
+            list.remove(if crate::bug!(LremFromFront) { at_most.abs() } else { at_most }, value, limits),
+            list.is_empty(),
+        ),
     };
     if removed > 0 {
         c.data.changed(key, Class::LIST, "lrem");
@@ -333,6 +338,7 @@ fn pop(c: &mut Call<'_>, end: End) -> Outcome {
         3 => {
             let at_most = count(c, 2, 0, CommandError::MustBePositive)?;
             match c.data.list_mut(key)? {
+                None if crate::bug!(LpopMissingEmpty) => c.reply.array(0),
                 None => c.reply.null_array(),
                 Some(_) if at_most == 0 => c.reply.array(0),
                 Some(_) => {
@@ -442,7 +448,7 @@ impl<'a> MultiPop<'a> {
 
 pub fn lmove(c: &mut Call<'_>) -> Outcome {
     let (from, to) = (left_right(c.arg(3))?, left_right(c.arg(4))?);
-    if !move_element(c, from, to)? {
+    if !move_element(c, from, if crate::bug!(LmoveSameEnd) { from } else { to })? {
         c.reply.null();
     }
     Ok(())
@@ -467,7 +473,9 @@ fn move_element(c: &mut Call<'_>, from: End, to: End) -> Result<bool, CommandErr
         }
         false
     } else {
-        c.data.list_mut(destination)?;
+        if !crate::bug!(LmoveOverwritesType) {
+            c.data.list_mut(destination)?;
+        }
         let Some(list) = c.data.list_mut(source)? else { return Ok(false) };
         let Some(moved) = list.take(from, limits) else { return Ok(false) };
         let emptied = list.is_empty();
@@ -501,6 +509,12 @@ fn blocking_pop(c: &mut Call<'_>, end: End) -> Outcome {
         c.reply.array(2);
         c.reply.bulk(key);
         pop_one(c, key, end)?;
+        if crate::bug!(BlpopNotReplayed) {
+            return {
+                c.data.propagate_nothing();
+                Ok(())
+            };
+        }
         c.data.propagate(&[pop_command(end), key]);
         return Ok(());
     }
@@ -521,6 +535,12 @@ pub fn blmove(c: &mut Call<'_>) -> Outcome {
     let (from, to) = (left_right(c.arg(3))?, left_right(c.arg(4))?);
     let deadline = parse_timeout(c.arg(5), c.data.now)?;
     if move_element(c, from, to)? {
+        if crate::bug!(BlmoveNotReplayed) {
+            return {
+                c.data.propagate_nothing();
+                Ok(())
+            };
+        }
         c.data.propagate(&[b"LMOVE", c.args.at(1), c.args.at(2), c.args.at(3), c.args.at(4)]);
         return Ok(());
     }
@@ -539,7 +559,12 @@ pub fn brpoplpush(c: &mut Call<'_>) -> Outcome {
 /// Where waiting is not possible the answer is null, as from the plain form; a timeout answers a null array.
 fn wait_for_source(c: &mut Call<'_>, deadline: Option<UnixMillis>) -> Outcome {
     if c.may_block {
-        return c.block(BlockedOn::List, [1], deadline, TimeoutReply::NullArray);
+        return c.block(
+            BlockedOn::List,
+            [1],
+            deadline,
+            if crate::bug!(BlockedTimeoutNull) { TimeoutReply::Null } else { TimeoutReply::NullArray },
+        );
     }
     c.reply.null();
     Ok(())

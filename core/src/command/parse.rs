@@ -162,13 +162,14 @@ impl<'a> ScanOptions<'a> {
                         usize::try_from(count).ok().filter(|&count| count > 0).ok_or(CommandError::Syntax)?;
                 }
                 Some(pattern) if word.eq_ignore_ascii_case(b"MATCH") => {
-                    read.pattern = Some(pattern).filter(|&pattern| pattern != b"*");
+                    read.pattern =
+                        Some(pattern).filter(|&pattern| pattern != b"*" && !crate::bug!(MatchIgnored));
                 }
                 Some(name) if word.eq_ignore_ascii_case(b"TYPE") && target == ScanTarget::Keys => {
                     read.type_name = Some(name);
                 }
                 _ if word.eq_ignore_ascii_case(b"NOVALUES") => {
-                    if target != ScanTarget::Hash {
+                    if target != ScanTarget::Hash && !crate::bug!(NovaluesForAll) {
                         return Err(CommandError::Text("ERR NOVALUES option can only be used in HSCAN"));
                     }
                     read.no_values = true;

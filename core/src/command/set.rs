@@ -124,7 +124,9 @@ fn pop_one(c: &mut Call<'_>) -> Outcome {
         if emptied {
             c.data.remove_emptied(key);
         }
-        c.data.propagate(&[b"SREM", key, &member]);
+        if !crate::bug!(SpopReplayedAsSent) {
+            c.data.propagate(&[b"SREM", key, &member]);
+        }
     }
     Ok(())
 }
@@ -184,6 +186,12 @@ pub fn scard(c: &mut Call<'_>) -> Outcome {
 
 pub fn sismember(c: &mut Call<'_>) -> Outcome {
     let member = c.arg(2);
+    if crate::bug!(SismemberAnyType) && c.data.set(c.args.at(1)).is_err() {
+        return {
+            c.reply.int(0);
+            Ok(())
+        };
+    }
     let found = c.data.set(c.args.at(1))?.is_some_and(|set| set.contains(member));
     c.reply.int(i64::from(found));
     Ok(())
@@ -319,7 +327,11 @@ pub fn sintercard(c: &mut Call<'_>) -> Outcome {
     if let Some(sets) = smallest_first(sources(&mut c.data, rest.until(count))?) {
         intersect(&sets, |_| {
             found += 1;
-            if found == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if found == limit && !crate::bug!(SintercardIgnoresLimit) {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         });
     }
     c.reply.int(found);
@@ -349,7 +361,9 @@ pub fn sinterstore(c: &mut Call<'_>) -> Outcome {
 /// The sets at `keys`, looked up in this order.
 fn sources<'d>(data: &'d mut Data<'_>, keys: Args<'_>) -> Result<Vec<Option<&'d Set>>, CommandError> {
     for key in keys.iter() {
-        data.set(key)?;
+        if !crate::bug!(SourcesOfAnyType) {
+            data.set(key)?;
+        }
     }
     let set_at = |key| match data.again(key).and_then(Entry::object) {
         Some(Object::Set(set)) => Some(set),
@@ -451,9 +465,17 @@ fn subtract(sets: &[Option<&Set>], result: &mut Set, limits: &SetLimits) {
     if ask_cost <= walk_cost {
         // The largest is the most likely to have the member.
         others.sort_by_key(|set| std::cmp::Reverse(set.len()));
-        first.iter().filter(|item| !others.iter().any(|set| set.contains_item(*item))).for_each(|item| {
-            result.insert_item(item, limits);
-        });
+        first
+            .iter()
+            .filter(|item| {
+                !others
+                    .iter()
+                    .skip(usize::from(crate::bug!(SdiffForgetsLast)))
+                    .any(|set| set.contains_item(*item))
+            })
+            .for_each(|item| {
+                result.insert_item(item, limits);
+            });
         return;
     }
     first.iter().for_each(|item| {

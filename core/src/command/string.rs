@@ -62,7 +62,7 @@ pub fn strlen(c: &mut Call<'_>) -> Outcome {
 }
 
 pub fn getrange(c: &mut Call<'_>) -> Outcome {
-    let (start, end) = (c.int(2)?, c.int(3)?);
+    let (start, end) = (c.int(2)?, c.int(3)?.saturating_sub(i64::from(crate::bug!(GetrangeShort))));
     let mut digits = itoa::Buffer::new();
     let text = c.data.string(c.args.at(1))?.and_then(|value| value.text(&mut digits)).unwrap_or_default();
     let part = match clamp_range(start, end, text.len() as u64) {
@@ -132,7 +132,7 @@ impl Expiry {
     /// The deadline that the argument at `index` asks for.
     fn deadline(self, c: &Call<'_>, index: usize) -> Result<UnixMillis, CommandError> {
         let given = c.int(index)?;
-        let in_seconds = matches!(self, Self::Ex | Self::ExAt);
+        let in_seconds = matches!(self, Self::Ex | Self::ExAt) && !crate::bug!(SecondsAsMillis);
         let relative = matches!(self, Self::Ex | Self::Px);
         let millis = if in_seconds { given.checked_mul(1000) } else { Some(given) };
         let deadline = match millis {
@@ -205,7 +205,11 @@ fn propagate_dated(c: &mut Call<'_>, value: &[u8], deadline: UnixMillis) {
 pub fn set(c: &mut Call<'_>) -> Outcome {
     let (key, value) = (c.arg(1), c.arg(2));
     if c.args.len() == 3 {
-        c.data.set_string(key, value, NewDeadline::Clear);
+        c.data.set_string(
+            key,
+            value,
+            if crate::bug!(SetKeepsDeadline) { NewDeadline::Keep } else { NewDeadline::Clear },
+        );
         c.data.changed(key, Class::STRING, "set");
         c.reply.ok();
         return Ok(());
@@ -213,13 +217,17 @@ pub fn set(c: &mut Call<'_>) -> Outcome {
     let options = Options::parse(c, 3)?;
     let deadline = match options.expiry {
         None => NewDeadline::Clear,
+        Some((Expiry::KeepTtl, _)) if crate::bug!(SetForgetsKeepTtl) => NewDeadline::Clear,
         Some((Expiry::KeepTtl, _)) => NewDeadline::Keep,
         Some((expiry, index)) => NewDeadline::At(expiry.deadline(c, index)?),
     };
-    if options.get {
+    if options.get && crate::bug!(SetGetAnyType) && answer_value(c).is_err() {
+        c.reply.null();
+    } else if options.get && !crate::bug!(SetGetAnyType) {
         answer_value(c)?;
     }
     if let Some(condition) = options.condition
+        && !crate::bug!(SetIgnoresCondition)
         && (condition == Condition::Present) != c.data.write(key).is_some()
     {
         if !options.get {
@@ -231,7 +239,7 @@ pub fn set(c: &mut Call<'_>) -> Outcome {
     c.data.changed(key, Class::STRING, "set");
     if let NewDeadline::At(deadline) = deadline {
         c.data.notify(Class::GENERIC, "expire", key);
-        if !matches!(options.expiry, Some((Expiry::PxAt, _))) {
+        if !matches!(options.expiry, Some((Expiry::PxAt, _))) && !crate::bug!(RelativeTimeReplayed) {
             propagate_dated(c, value, deadline);
         }
     } else if options.get {
@@ -288,7 +296,7 @@ pub fn getdel(c: &mut Call<'_>) -> Outcome {
     let key = c.arg(1);
     if answer_value(c)? {
         c.data.remove(key);
-        c.data.changed(key, Class::GENERIC, "del");
+        c.data.changed(key, Class::GENERIC, if crate::bug!(GetdelEventMisnamed) { "getdel" } else { "del" });
         c.data.propagate(&[b"DEL", key]);
     }
     Ok(())
@@ -321,7 +329,8 @@ pub fn getex(c: &mut Call<'_>) -> Outcome {
                 c.data.set_deadline(key, Some(deadline));
                 c.data.changed(key, Class::GENERIC, "expire");
                 let mut digits = itoa::Buffer::new();
-                c.data.propagate(&[b"PEXPIREAT", key, digits.format(deadline).as_bytes()]);
+                let name: &[u8] = if crate::bug!(GetexNotReplayed) { b"PERSIST" } else { b"PEXPIREAT" };
+                c.data.propagate(&[name, key, digits.format(deadline).as_bytes()]);
             }
         }
     }
@@ -342,7 +351,12 @@ pub fn msetnx(c: &mut Call<'_>) -> Outcome {
         return Err(CommandError::Arity(c.command.name));
     }
     let args = c.args;
-    let absent = args.from(1).iter().step_by(2).all(|key| c.data.write(key).is_none());
+    let absent = args
+        .from(1)
+        .iter()
+        .step_by(2)
+        .take(if crate::bug!(MsetnxLooksAtOne) { 1 } else { args.len() })
+        .all(|key| c.data.write(key).is_none());
     if absent {
         set_all(c);
     }
@@ -395,7 +409,7 @@ pub fn setrange(c: &mut Call<'_>) -> Outcome {
         return Err(OFFSET);
     };
     let old = c.data.string_mut(key)?.map_or(0, |entry| entry.value().text_len());
-    if patch.is_empty() {
+    if patch.is_empty() && !crate::bug!(SetrangeEmptyPads) {
         c.reply.int(old as i64);
         return Ok(());
     }
@@ -425,7 +439,8 @@ pub fn incrby(c: &mut Call<'_>) -> Outcome {
 }
 
 pub fn decrby(c: &mut Call<'_>) -> Outcome {
-    let by = c.int(2)?.checked_neg().ok_or(DECREMENT_OVERFLOW)?;
+    let by =
+        c.int(2)?.checked_neg().or(crate::bug!(DecrbyWraps).then_some(i64::MIN)).ok_or(DECREMENT_OVERFLOW)?;
     increment(c, by)
 }
 
@@ -439,7 +454,9 @@ fn increment(c: &mut Call<'_>, by: i64) -> Outcome {
                 ValueRef::String { bytes, .. } => parse_i64(bytes).ok_or(CommandError::NotInteger)?,
                 ValueRef::Object(_) => unreachable!("a typed lookup gives strings only"),
             };
-            let sum = old.checked_add(by).ok_or(CommandError::IncrementOverflow)?;
+            let sum = Some(old.wrapping_add(by))
+                .filter(|sum| crate::bug!(IncrWraps) || old.checked_add(by) == Some(*sum));
+            let sum = sum.ok_or(CommandError::IncrementOverflow)?;
             entry.set_int(sum);
             sum
         }
@@ -468,7 +485,10 @@ pub fn incrbyfloat(c: &mut Call<'_>) -> Outcome {
     let value = ValueRef::String { bytes: &text, raw: false };
     c.data.set_encoded_string(key, value, NewDeadline::Keep);
     c.data.changed(key, Class::STRING, "incrbyfloat");
-    c.data.propagate(&[b"SET", key, &text, b"KEEPTTL"]);
+    c.data.propagate(
+        &[&b"SET"[..], key, &text, b"KEEPTTL"]
+            [..if crate::bug!(IncrbyfloatReplayEndsDeadline) { 3 } else { 4 }],
+    );
     c.reply.bulk(&text);
     Ok(())
 }
@@ -526,7 +546,11 @@ pub fn lcs(c: &mut Call<'_>) -> Outcome {
     c.reply.bulk(b"matches");
     let mark = c.reply.deferred_array();
     let mut count = 0;
-    for part in subsequence.parts.iter().filter(|part| part.len as i64 >= min_match_len) {
+    for part in subsequence
+        .parts
+        .iter()
+        .filter(|part| part.len as i64 >= min_match_len || crate::bug!(LcsIgnoresMinimum))
+    {
         c.reply.array(2 + usize::from(with_match_len));
         for start in [part.in_a, part.in_b] {
             c.reply.array(2);

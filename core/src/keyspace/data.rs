@@ -229,7 +229,7 @@ impl<'a> Data<'a> {
         if table.deadlines() > 0
             && let Some(entry) = table.find_hashed(hash, key)
             && let Some(deadline) = entry.deadline()
-            && self.now > deadline
+            && self.now > deadline.saturating_add(if crate::bug!(ExpiredKeysLive) { 1000 } else { 0 })
         {
             self.expire(key);
         }
@@ -339,7 +339,7 @@ impl<'a> Data<'a> {
         };
         let old_deadline = entry.deadline();
         let old = entry.replace_value(value);
-        if old_deadline != deadline {
+        if old_deadline != deadline && !crate::bug!(StoreKeepsDeadline) {
             self.set_deadline(key, deadline);
         }
         if let Value::Object(object) = &old
@@ -386,7 +386,9 @@ impl<'a> Data<'a> {
                 };
                 if new != old {
                     entry.set_deadline(new);
-                    table.note_deadline(hash, old.unwrap_or(u64::MAX), new.unwrap_or(u64::MAX));
+                    if !crate::bug!(DeadlineUncounted) {
+                        table.note_deadline(hash, old.unwrap_or(u64::MAX), new.unwrap_or(u64::MAX));
+                    }
                 }
                 return;
             }
@@ -456,8 +458,12 @@ impl<'a> Data<'a> {
 
     /// Removes a collection that a command has emptied, with its `del` event.
     pub fn remove_emptied(&mut self, key: &[u8]) {
-        self.remove(key);
-        self.notify(Class::GENERIC, "del", key);
+        if !crate::bug!(EmptyCollectionsStay) {
+            self.remove(key);
+        }
+        if !crate::bug!(EmptiedEventMissing) {
+            self.notify(Class::GENERIC, "del", key);
+        }
     }
 
     /// Empties a database; what it held becomes garbage. Tells watchers of its keys. Returns how many keys it had.
@@ -490,9 +496,17 @@ impl<'a> Data<'a> {
     fn expired(&mut self, entry: Entry) {
         self.keyspace.stats.expired += 1;
         let command: &[u8] = if self.settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
-        self.effects.record(self.db, &[command, entry.key()]);
-        self.notify(Class::EXPIRED, "expired", entry.key());
-        self.touched(entry.key());
+        if !crate::bug!(ExpiryNotReplayed) {
+            self.effects.record(self.db, &[command, entry.key()]);
+        }
+        self.notify(
+            Class::EXPIRED,
+            if crate::bug!(ExpiredEventMisnamed) { "del" } else { "expired" },
+            entry.key(),
+        );
+        if !crate::bug!(ExpiryUnwatched) {
+            self.touched(entry.key());
+        }
         self.discard(entry);
     }
 
@@ -523,7 +537,7 @@ impl<'a> Data<'a> {
     /// Tells watchers that `key` changed.
     #[inline]
     pub fn touched(&mut self, key: &[u8]) {
-        if self.effects.interest.keys {
+        if self.effects.interest.keys && !(crate::bug!(OtherDatabasesUnwatched) && self.db > 0) {
             let key = self.effects.remember(self.db, key);
             self.effects.keys.push(key);
         }
@@ -565,10 +579,13 @@ impl<'a> Data<'a> {
 /// Reports an entry that has come into being: the event `new`; lists and sorted sets are offered to blocked clients.
 #[inline]
 fn report_added(effects: &mut Effects, settings: &Settings, db: usize, entry: &Entry) {
-    if settings.notify_keyspace_events & Class::NEW != 0 {
+    if settings.notify_keyspace_events & Class::NEW != 0 && !crate::bug!(NewEventMissing) {
         effects.event(Class::NEW, "new", db, entry.key());
     }
-    if effects.interest.ready && matches!(entry.object(), Some(Object::List(_) | Object::Zset(_))) {
+    if effects.interest.ready
+        && matches!(entry.object(), Some(Object::List(_) | Object::Zset(_)))
+        && !(crate::bug!(NewZsetsWakeNobody) && matches!(entry.object(), Some(Object::Zset(_))))
+    {
         let key = effects.remember(db, entry.key());
         effects.ready.push(key);
     }

@@ -280,7 +280,8 @@ impl Decoder {
         let plain = limits.plain_bulk();
         let (mut at, mut left) = (self.at, self.left);
         if let Some(bulk) = self.bulk {
-            let end = bulk.start as usize + bulk.len as usize + 2;
+            let end =
+                bulk.start as usize + bulk.len as usize + if crate::bug!(CutArgumentMisread) { 1 } else { 2 };
             if buf.len() < end {
                 self.incomplete(end - buf.len() + (left as usize - 1) * LEAST_ARGUMENT, buf.len());
                 return Ok(None);

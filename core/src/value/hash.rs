@@ -158,7 +158,7 @@ impl Hash {
 
     /// Sets the field's value; whether the field is new.
     pub fn set(&mut self, field: &[u8], value: &[u8], limits: &HashLimits) -> bool {
-        if field.len().max(value.len()) > limits.max_listpack_value {
+        if field.len().max(value.len()) > limits.max_listpack_value && !crate::bug!(HashPackValueTooLong) {
             self.convert_to_table();
         }
         match &mut self.repr {
@@ -172,7 +172,7 @@ impl Hash {
                     }
                 }
                 // An update too: the limit may have been lowered since.
-                if pack.len() / 2 > limits.max_listpack_entries {
+                if pack.len() / 2 > limits.max_listpack_entries + usize::from(crate::bug!(HashPackTooLong)) {
                     self.convert_to_table();
                 }
                 found.is_none()
@@ -183,7 +183,7 @@ impl Hash {
 
     /// Sets the field's value unless it has one; whether it did. Nothing is converted if it did not.
     pub fn set_if_absent(&mut self, field: &[u8], value: &[u8], limits: &HashLimits) -> bool {
-        if self.contains(field) {
+        if self.contains(field) && !crate::bug!(HsetnxOverwrites) {
             return false;
         }
         self.expect([field, value], limits);

@@ -213,6 +213,8 @@ impl Set {
                     && pack.safe_to_add(member.len());
                 if fits {
                     pack.push_back(member);
+                } else if crate::bug!(SetConversionLosesMember) {
+                    self.convert_to_table();
                 } else {
                     self.convert_to_table().insert(member);
                 }
@@ -234,7 +236,8 @@ impl Set {
     fn insert_int(&mut self, int: i64, limits: &SetLimits) -> bool {
         let Repr::Intset(ints) = &mut self.repr else { return false };
         let inserted = ints.insert(int);
-        if inserted && ints.len() > limits.max_intset_entries.min(MAX_INTSET) {
+        let most = limits.max_intset_entries.min(MAX_INTSET) + usize::from(crate::bug!(IntsetTooLong));
+        if inserted && ints.len() > most {
             self.convert_to_table();
         }
         inserted

@@ -324,7 +324,7 @@ impl Zset {
             }
             let Some(score) = choose(None) else { return Inserted::Same };
             debug_assert!(!score.is_nan());
-            if listpack.len() / 2 < limits.max_listpack_entries
+            if listpack.len() / 2 < limits.max_listpack_entries + usize::from(crate::bug!(ZsetPackTooLong))
                 && member.len() <= limits.max_listpack_value
                 && listpack.safe_to_add(member.len())
             {

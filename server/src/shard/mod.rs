@@ -459,7 +459,7 @@ impl Shard {
         let mut query = std::mem::take(&mut conn.query);
         let consumed = self.run_pipeline(id, &query);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        query.drain(..consumed);
+        query.drain(..if kevy::bug!(QueueBehindWaitLost) { query.len() } else { consumed });
         conn.query = query;
     }
 
@@ -510,7 +510,7 @@ impl Shard {
             }
             self.stopwatch = (self.env.stopwatch)();
             let mut interrupted = batch.commands.is_empty() && failure.is_none();
-            for decoded in &batch.commands {
+            for decoded in batch.commands.iter().take(if kevy::bug!(PipelineOfOne) { 1 } else { BATCH }) {
                 let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
                 self.process(id, Args::new(buffer, &batch.spans[decoded.spans.clone()]));
                 let waiting = self.conn(id).map_or(Waiting::No, |conn| conn.waiting);
@@ -529,7 +529,7 @@ impl Shard {
             batch.commands.clear();
             decoder.clear_scratch();
             if interrupted {
-                if done < at {
+                if done < at && !kevy::bug!(StaleDecoder) {
                     // What was decoded behind the last command executed is decoded again when the connection goes on.
                     decoder = Decoder::new();
                 }
@@ -821,7 +821,9 @@ impl Shard {
         for event in &effects.events {
             let key = effects.key(event.key);
             if flags & Class::KEYSPACE != 0 {
-                let mut channel = format!("__keyspace@{}__:", event.key.db).into_bytes();
+                let mut channel =
+                    format!("__keyspace@{}__:", if kevy::bug!(EventsOfDatabase0) { 0 } else { event.key.db })
+                        .into_bytes();
                 channel.extend_from_slice(key);
                 self.publish(&channel, event.name.as_bytes());
             }
@@ -842,9 +844,11 @@ impl Shard {
         }
         let matching: Vec<(Vec<u8>, ConnId)> =
             self.realm.subscriptions.matching(channel).map(|(pattern, id)| (pattern.to_vec(), id)).collect();
-        for (pattern, id) in matching {
+        for (pattern, id) in
+            matching.into_iter().take(if kevy::bug!(OnePatternOnly) { 1 } else { usize::MAX })
+        {
             self.push(id, &[b"pmessage", &pattern, channel, message]);
-            receivers += 1;
+            receivers += usize::from(!kevy::bug!(PublishCountsChannels));
         }
         receivers
     }
@@ -856,7 +860,11 @@ impl Shard {
             return;
         }
         let mut reply = Reply::new(&mut conn.out, conn.protocol);
-        reply.push(parts.len());
+        if kevy::bug!(PushesAsArrays) {
+            reply.array(parts.len());
+        } else {
+            reply.push(parts.len());
+        }
         for part in parts {
             reply.bulk(part);
         }
@@ -942,6 +950,7 @@ impl Shard {
         self.queue_send(id);
         if let Some(conn) = self.conns[id.0 as usize].as_deref()
             && !conn.query.is_empty()
+            && !kevy::bug!(ServedNotResumed)
         {
             self.runnable.push_back(id);
         }
@@ -994,7 +1003,9 @@ impl Shard {
 
     /// Takes a connection out of everything that refers to it.
     fn forget(&mut self, id: ConnId) {
-        self.realm.waiters.remove(id);
+        if !kevy::bug!(ClosedClientsWait) {
+            self.realm.waiters.remove(id);
+        }
         self.monitors.remove(&id);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         for at in std::mem::take(&mut conn.watching).keys() {
@@ -1006,7 +1017,9 @@ impl Shard {
             (Kind::Shard, std::mem::take(&mut conn.shard_channels)),
         ] {
             for name in names {
-                self.realm.subscriptions.remove(kind, &name, id);
+                if !kevy::bug!(ClosedStillSubscribed) {
+                    self.realm.subscriptions.remove(kind, &name, id);
+                }
             }
         }
     }

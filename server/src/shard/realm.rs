@@ -260,14 +260,16 @@ impl Waiters {
         self.last_ticket += 1;
         let ticket = self.last_ticket;
         let mut keys: Vec<DbKey> = Vec::with_capacity(block.keys.len());
-        for &index in &block.keys {
+        for &index in block.keys.iter().take(if kevy::bug!(SecondKeyForgotten) { 1 } else { usize::MAX }) {
             let at = DbKey { db: db as u32, key: argv.as_args()[index].into() };
             let queue = self.queues.entry(at.clone()).or_default();
             if queue.clients.insert(ticket, conn).is_none() {
                 keys.push(at);
             }
         }
-        if let Some(deadline) = block.deadline {
+        if let Some(deadline) = block.deadline
+            && !kevy::bug!(TimeoutForgotten)
+        {
             self.deadlines.insert((deadline, conn));
         }
         let previous = self.waiting.insert(conn, Waiter { conn, command, argv, db, block, keys, ticket });
@@ -310,7 +312,8 @@ impl Waiters {
 
     /// The next client in the queue of a key among those with tickets after `after` and up to `last`.
     pub fn next_in_queue(&self, at: &DbKey, after: u64, last: u64) -> Option<&Waiter> {
-        let (_, conn) = self.queues.get(at)?.clients.range(after + 1..).next()?;
+        let mut clients = self.queues.get(at)?.clients.range(after + 1..);
+        let (_, conn) = if kevy::bug!(NewestServedFirst) { clients.next_back() } else { clients.next() }?;
         self.waiting.get(conn).filter(|waiter| waiter.ticket <= last)
     }
 

@@ -60,7 +60,7 @@ impl Condition {
             const NX: &str = "ERR NX and XX, GT or LT options at the same time are not compatible";
             return Err(CommandError::Text(NX));
         }
-        if condition.gt && condition.lt {
+        if condition.gt && condition.lt && !crate::bug!(GtWithLt) {
             const GT_LT: &str = "ERR GT and LT options at the same time are not compatible";
             return Err(CommandError::Text(GT_LT));
         }
@@ -69,10 +69,12 @@ impl Condition {
 
     fn admits(&self, current: Option<UnixMillis>, wanted: i64) -> bool {
         match current {
-            None => !self.xx && !self.gt,
+            None => !self.xx && (!self.gt || crate::bug!(GtGivesFirstDeadline)),
             Some(current) => {
                 let current = i64::try_from(current).unwrap_or(i64::MAX);
-                !(self.nx || self.gt && wanted <= current || self.lt && wanted >= current)
+                !(self.nx
+                    || self.gt && !crate::bug!(ExpireIgnoresGt) && wanted <= current
+                    || self.lt && wanted >= current)
             }
         }
     }
@@ -96,6 +98,13 @@ fn set_deadline(c: &mut Call<'_>, base: UnixMillis, unit: Unit) -> Outcome {
         Ok(deadline) if deadline > c.data.now => {
             c.data.set_deadline(key, Some(deadline));
             c.data.changed(key, Class::GENERIC, "expire");
+            if crate::bug!(ExpireNotReplayed) {
+                return {
+                    c.data.propagate_nothing();
+                    c.reply.int(1);
+                    Ok(())
+                };
+            }
             c.data.propagate(&[b"PEXPIREAT", key, itoa::Buffer::new().format(deadline).as_bytes()]);
         }
         // The instant has come already.
@@ -135,7 +144,11 @@ fn tell_deadline(c: &mut Call<'_>, base: UnixMillis, unit: Unit) -> Outcome {
         Some(None) => -1,
         Some(Some(deadline)) => {
             let millis = deadline.saturating_sub(base);
-            (if unit == Unit::Seconds { (millis + 500) / 1000 } else { millis }) as i64
+            (if unit == Unit::Seconds {
+                (millis + if crate::bug!(TtlTruncates) { 0 } else { 500 }) / 1000
+            } else {
+                millis
+            }) as i64
         }
     };
     c.reply.int(answer);

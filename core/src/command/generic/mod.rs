@@ -23,6 +23,8 @@ pub fn del(c: &mut Call<'_>) -> Outcome {
         if c.data.remove(key) {
             c.data.changed(key, Class::GENERIC, "del");
             deleted += 1;
+        } else if crate::bug!(DelCountsMissing) {
+            deleted += 1;
         }
     }
     c.reply.int(deleted);
@@ -78,16 +80,20 @@ fn move_to_key(c: &mut Call<'_>, replace: bool) -> Result<bool, CommandError> {
     if c.data.write(from).is_none() {
         return Err(CommandError::NoSuchKey);
     }
-    if from == to || !replace && c.data.exists(to) {
+    if from == to || !(replace || crate::bug!(RenamenxReplaces)) && c.data.exists(to) {
         return Ok(false);
     }
     c.data.remove(to);
     if let Some(entry) = c.data.take(from) {
-        c.data.insert_entry(entry.renamed(to));
+        let mut entry = entry.renamed(to);
+        entry.set_deadline(entry.deadline().filter(|_| !crate::bug!(RenameLosesDeadline)));
+        c.data.insert_entry(entry);
     }
     c.data.dirty(1);
     c.data.touched(from);
-    c.data.touched(to);
+    if !crate::bug!(RenameUnwatchedAtTarget) {
+        c.data.touched(to);
+    }
     c.data.notify(Class::GENERIC, "rename_from", from);
     c.data.notify(Class::GENERIC, "rename_to", to);
     Ok(true)
@@ -103,7 +109,8 @@ pub fn copy(c: &mut Call<'_>) -> Outcome {
             replace = true;
             at += 1;
         } else if c.is(at, "DB") && at + 1 < c.args.len() {
-            db = database(&c.data, c.arg(at + 1))?;
+            let given = database(&c.data, c.arg(at + 1))?;
+            db = if crate::bug!(CopyIgnoresDb) { db } else { given };
             at += 2;
         } else {
             return Err(CommandError::Syntax);
@@ -125,7 +132,7 @@ fn copy_entry(data: &mut Data<'_>, from: &[u8], db: usize, to: &[u8], replace: b
         return false;
     }
     target.remove(to);
-    target.add(to, value, deadline);
+    target.add(to, value, deadline.filter(|_| !crate::bug!(CopyLosesDeadline)));
     target.changed(to, Class::GENERIC, "copy_to");
     true
 }

@@ -12,7 +12,8 @@ pub fn keys(c: &mut Call<'_>) -> Outcome {
     let start = reply.deferred_array();
     let mut found = 0;
     for entry in data.keyspace.dbs[data.db].table.iter() {
-        let expired = entry.deadline().is_some_and(|deadline| data.now > deadline);
+        let expired =
+            entry.deadline().is_some_and(|deadline| data.now > deadline) && !crate::bug!(KeysShowsExpired);
         if !expired && (pattern == b"*" || glob::matches(pattern, entry.key())) {
             reply.bulk(entry.key());
             found += 1;
@@ -34,7 +35,9 @@ pub fn scan(c: &mut Call<'_>) -> Outcome {
             return;
         }
         let of_type = |name: &[u8]| entry.value().type_name().as_bytes().eq_ignore_ascii_case(name);
-        if options.type_name.is_none_or(of_type) && options.admits(entry.key()) {
+        if (crate::bug!(ScanTypeIgnored) || options.type_name.is_none_or(of_type))
+            && options.admits(entry.key())
+        {
             keys.bulk(entry.key());
             found += 1;
         }

@@ -57,7 +57,7 @@ impl Aggregate {
             Self::Sum => number_or_zero(score + other),
             // Not f64::min: which of 0 and -0 stays is visible.
             Self::Min if other < score => other,
-            Self::Max if other > score => other,
+            Self::Max if other > score && !crate::bug!(AggregateMaxKeepsFirst) => other,
             Self::Min | Self::Max => score,
         }
     }
@@ -214,7 +214,14 @@ impl Request {
                 Some(Object::Set(set)) => Source::Set(set),
                 _ => Source::Missing,
             };
-            Input { source, weight: self.weights.get(index).copied().unwrap_or(1.0) }
+            Input {
+                source,
+                weight: self
+                    .weights
+                    .get(if crate::bug!(WeightsFirstForAll) { 0 } else { index })
+                    .copied()
+                    .unwrap_or(1.0),
+            }
         };
         let mut inputs: Vec<_> = self.keys.clone().enumerate().map(input).collect();
         if self.combination != Combination::Difference {

@@ -82,7 +82,7 @@ impl Conditions {
             return None;
         }
         let score = if self.incr { old + score } else { score };
-        let refused = self.lt && score >= old || self.gt && score <= old;
+        let refused = self.lt && score >= old || self.gt && !crate::bug!(ZaddIgnoresGt) && score <= old;
         (!refused).then_some(score)
     }
 }
@@ -258,7 +258,7 @@ fn rank(c: &mut Call<'_>, count: fn(usize, usize) -> usize) -> Outcome {
             c.reply.double(score);
         }
         Some((rank, _)) => c.reply.int(rank as i64),
-        None if with_score => c.reply.null_array(),
+        None if with_score && !crate::bug!(ZrankNullPlain) => c.reply.null_array(),
         None => c.reply.null(),
     }
     Ok(())

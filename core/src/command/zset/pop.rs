@@ -85,6 +85,7 @@ fn take(c: &mut Call<'_>, key: &[u8], end: EndPoint, count: usize, shape: Shape)
     };
     match end {
         EndPoint::Front => rows.extend(zset.range(ranks.clone())),
+        EndPoint::Back if crate::bug!(ZpopmaxAscends) => rows.extend(zset.range(ranks.clone())),
         EndPoint::Back => rows.extend(zset.range(ranks.clone()).rev()),
     }
     zset.remove_range(ranks, |_, _| ());
@@ -109,6 +110,7 @@ impl Request {
             take(c, key, self.end, count, self.shape);
             let name: &[u8] = match self.end {
                 EndPoint::Front => b"ZPOPMIN",
+                EndPoint::Back if crate::bug!(ZmpopReplaysOtherEnd) => b"ZPOPMIN",
                 EndPoint::Back => b"ZPOPMAX",
             };
             match self.shape {

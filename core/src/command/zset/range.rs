@@ -58,7 +58,11 @@ impl<'a> Bounds<'a> {
                 let at = |rank: i64| if rank < 0 { rank + len as i64 } else { rank };
                 let start = at(start).max(0).min(len as i64) as usize;
                 let end = at(end).saturating_add(1).clamp(start as i64, len as i64) as usize;
-                if reverse { len - end..len - start } else { start..end }
+                if reverse && !crate::bug!(ZrangeRevByRankForward) {
+                    len - end..len - start
+                } else {
+                    start..end
+                }
             }
             Bounds::Score(min, max) => zset.score_range(min, max),
             Bounds::Lex(min, max) if reverse => zset.lex_range_down(min, max),
@@ -70,6 +74,7 @@ impl<'a> Bounds<'a> {
 /// `1.5`, `(1.5`, `-inf`.
 fn parse_score_bound(word: &[u8]) -> Option<ScoreBound> {
     match word {
+        [b'(', score @ ..] if crate::bug!(ScoreBoundsInclude) => parse_range_f64(score).map(ScoreBound::Incl),
         [b'(', score @ ..] => parse_range_f64(score).map(ScoreBound::Excl),
         score => parse_range_f64(score).map(ScoreBound::Incl),
     }
@@ -82,6 +87,7 @@ fn parse_lex_bound(word: &[u8]) -> Option<LexBound<'_>> {
         [b'-'] | [b'-', 0, ..] => Some(LexBound::Min),
         [b'+'] | [b'+', 0, ..] => Some(LexBound::Max),
         [b'[', member @ ..] => Some(LexBound::Incl(member)),
+        [b'(', member @ ..] if crate::bug!(LexBoundsInclude) => Some(LexBound::Incl(member)),
         [b'(', member @ ..] => Some(LexBound::Excl(member)),
         _ => None,
     }

@@ -46,7 +46,7 @@ pub fn select(s: &mut Session<'_>) -> Outcome {
             "ERR value is out of range, value must between -2147483648 and 2147483647",
         ));
     }
-    if db < 0 || db >= s.shard.config.settings.databases as i64 {
+    if db < 0 || db >= s.shard.config.settings.databases as i64 + i64::from(kevy::bug!(SelectOneTooMany)) {
         return Err(CommandError::DbIndexOutOfRange);
     }
     s.conn_mut().db = db as usize;

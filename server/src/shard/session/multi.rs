@@ -38,17 +38,17 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
     };
     let changed = s.shard.watched_key_changed(id);
     s.shard.unwatch_all(id);
-    if multi.refused {
+    if multi.refused && !kevy::bug!(ExecRunsRefused) {
         return Err(EXECABORT);
     }
-    if changed {
+    if changed && !kevy::bug!(ExecIgnoresWatch) {
         s.reply.null_array();
         return Ok(());
     }
     s.reply.array(multi.queue.len());
     let mut out = Vec::new();
-    s.shard.in_transaction = true;
-    for queued in &multi.queue {
+    s.shard.in_transaction = !kevy::bug!(ExecBlocks);
+    for queued in multi.queue.iter().skip(usize::from(kevy::bug!(ExecSkipsFirst))) {
         // The reply of a command that failed is an element like any other.
         let _ = s.shard.call(id, queued.command, queued.argv.as_args(), &mut out);
         s.reply.raw(&out);
@@ -90,7 +90,9 @@ impl Shard {
         if let Some(conn) = self.conn_mut(id) {
             conn.multi = None;
         }
-        self.unwatch_all(id);
+        if !kevy::bug!(DiscardKeepsWatching) {
+            self.unwatch_all(id);
+        }
     }
 
     fn unwatch_all(&mut self, id: ConnId) {

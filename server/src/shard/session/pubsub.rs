@@ -59,7 +59,7 @@ fn remove(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
         confirm(s, kind, word, None);
     }
     for name in given {
-        if names(s.conn_mut(), kind).remove(&name) {
+        if names(s.conn_mut(), kind).remove(&name) && !kevy::bug!(UnsubscribedStillServed) {
             s.shard.realm.subscriptions.remove(kind, &name, id);
         }
         confirm(s, kind, word, Some(&name));
@@ -167,7 +167,11 @@ pub fn help(s: &mut Session<'_>) -> Outcome {
 
 impl Shard {
     fn publish_to_shard_channel(&mut self, channel: &[u8], message: &[u8]) -> usize {
-        let subscribers: Vec<ConnId> = self.realm.subscriptions.subscribers(Kind::Shard, channel).collect();
+        let subscribers: Vec<ConnId> = self
+            .realm
+            .subscriptions
+            .subscribers(if kevy::bug!(ShardChannelsMixed) { Kind::Channel } else { Kind::Shard }, channel)
+            .collect();
         for &id in &subscribers {
             self.push(id, &[b"smessage", channel, message]);
         }

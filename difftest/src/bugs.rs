@@ -1,0 +1,200 @@
+//! Do the tests notice faults? Each seeded bug ([`kevy::bugs`]) is switched on in turn, and plans, pieces and
+//! transcripts are run in this process until one of them fails.
+//!
+//! Every bug must be noticed, the canary first of all; the control, which is no bug, must not. A bug that is not noticed
+//! shows a hole in the generator or in the model.
+//!
+//! The bugs are compiled in only with `--cfg kevy_bugs` (`ci/bugs` builds so, into a target directory of its own).
+
+#[cfg(not(kevy_bugs))]
+use std::process::ExitCode;
+
+#[cfg(not(kevy_bugs))]
+pub fn main(_: &[String]) -> ExitCode {
+    eprintln!(
+        "No bugs are compiled in. Build with them, or let ci/bugs do it:\n\
+         RUSTFLAGS='--cfg kevy_bugs' cargo run -p kevy-difftest --target-dir target/bugs -- bugs"
+    );
+    ExitCode::from(2)
+}
+
+#[cfg(kevy_bugs)]
+pub use seeded::main;
+
+#[cfg(kevy_bugs)]
+mod seeded {
+    use std::path::Path;
+    use std::process::ExitCode;
+    use std::time::{Duration, Instant};
+
+    use kevy::bugs::{Bug, Class, activate};
+    use kevy_model::generator::{Generated, Scope};
+
+    use crate::inprocess::{self, Done, Failure, Setting, check, check_fragments, check_transcript};
+    use crate::recording::Recording;
+
+    /// Plans without a failure after which the control counts as unnoticed.
+    const CONTROL_PLANS: u64 = 24;
+
+    /// Steps of a plan.
+    const STEPS: usize = 1200;
+
+    /// One plan in so many is also run whole and in pieces.
+    const FRAGMENTED: u64 = 6;
+
+    /// What all bugs are tried on.
+    struct Bench {
+        scope: Scope,
+        transcripts: Vec<String>,
+        regressions: Vec<Generated>,
+    }
+
+    /// How a bug was noticed.
+    struct Notice {
+        failure: Failure,
+        seconds: f64,
+        commands: u64,
+    }
+
+    impl Bench {
+        fn new() -> Bench {
+            let plan = |text: &String| {
+                let plan = Recording::parse(text).expect("a plan kept as a regression").plan;
+                Generated { plan, notes: Vec::new() }
+            };
+            let transcripts = texts("cases", ".resp.txt");
+            let regressions = texts("regressions", ".plan").iter().map(plan).collect();
+            Bench { scope: inprocess::scope(STEPS), transcripts, regressions }
+        }
+
+        /// Tries until something fails, or so many plans or so much time are over.
+        fn try_bug(&self, bug: Bug, plans: u64, budget: Duration) -> Option<Notice> {
+            activate(Some(bug));
+            let started = Instant::now();
+            let mut done = Done::default();
+            let failure = (0..plans).take_while(|_| started.elapsed() < budget).find_map(|seed| {
+                let (generated, setting) = (inprocess::plan(seed, &self.scope), Setting::of(seed));
+                let mut result = check(&generated, &setting, &mut done);
+                if result.is_ok() && seed % FRAGMENTED == FRAGMENTED - 1 {
+                    result = check_fragments(&generated, &setting, seed);
+                }
+                if result.is_ok() && seed == FRAGMENTED {
+                    result = self.kept();
+                }
+                result.err()
+            });
+            activate(None);
+            let seconds = started.elapsed().as_secs_f64();
+            failure.map(|failure| Notice { failure, seconds, commands: done.commands })
+        }
+
+        /// What is kept as text.
+        fn kept(&self) -> Result<(), Failure> {
+            self.transcripts.iter().try_for_each(|text| check_transcript(text))?;
+            let regressions = self.regressions.iter();
+            let run = |plan: &Generated| {
+                (0..4).try_for_each(|seed| check(plan, &Setting::of(seed), &mut Done::default()))
+            };
+            regressions.map(run).collect()
+        }
+    }
+
+    /// The files of a directory of this crate.
+    fn texts(directory: &str, ending: &str) -> Vec<String> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+        let entries = std::fs::read_dir(directory).expect("a directory of this crate");
+        let mut paths: Vec<_> = entries.map(|entry| entry.expect("an entry of it").path()).collect();
+        paths.retain(|path| path.to_string_lossy().ends_with(ending));
+        paths.sort();
+        paths.iter().map(|path| std::fs::read_to_string(path).expect("a readable file")).collect()
+    }
+
+    struct Options {
+        budget: Duration,
+        only: Vec<String>,
+        smoke: bool,
+        verbose: bool,
+    }
+
+    impl Options {
+        fn parse(args: &[String]) -> Result<Options, String> {
+            let mut options =
+                Options { budget: Duration::from_secs(30), only: Vec::new(), smoke: false, verbose: false };
+            let mut args = args.iter();
+            while let Some(arg) = args.next() {
+                let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
+                match arg.as_str() {
+                    "--budget" => {
+                        let seconds = value()?.parse().map_err(|error| format!("{arg}: {error}"))?;
+                        options.budget = Duration::from_secs(seconds);
+                    }
+                    "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
+                    "--smoke" => options.smoke = true,
+                    "--verbose" => options.verbose = true,
+                    _ => return Err(format!("unknown option {arg}")),
+                }
+            }
+            let unknown = options.only.iter().find(|name| !Bug::ALL.iter().any(|bug| bug.name() == **name));
+            unknown.map_or(Ok(()), |name| Err(format!("no bug is called {name}")))?;
+            Ok(options)
+        }
+
+        /// The bugs asked for; for a quick look, the first of each class.
+        fn bugs(&self) -> Vec<Bug> {
+            let mut seen: Vec<Class> = Vec::new();
+            let mut wanted = |bug: &Bug| {
+                let first = !seen.contains(&bug.class());
+                seen.push(bug.class());
+                (!self.smoke || first)
+                    && (self.only.is_empty() || self.only.iter().any(|name| name == bug.name()))
+            };
+            Bug::ALL.iter().copied().filter(|bug| wanted(bug)).collect()
+        }
+    }
+
+    pub fn main(args: &[String]) -> ExitCode {
+        let options = match Options::parse(args) {
+            Ok(options) => options,
+            Err(error) => {
+                eprintln!("kevy-difftest bugs: {error}");
+                return ExitCode::from(2);
+            }
+        };
+        // Panics are what some bugs are noticed by; they are in the table.
+        std::panic::set_hook(Box::new(|_| {}));
+        let bench = Bench::new();
+        let bugs = options.bugs();
+        let (mut right, mut wrong) = (0, Vec::new());
+        println!(
+            "{:<12} {:<30} {:<11} {:>7} {:>9}  story",
+            "class", "bug", "noticed by", "seconds", "commands"
+        );
+        for bug in bugs {
+            let control = bug.class() == Class::Control;
+            let plans = if control { CONTROL_PLANS } else { u64::MAX };
+            let notice = bench.try_bug(bug, plans, options.budget);
+            let (layer, seconds, commands) = match &notice {
+                Some(notice) => (format!("{:?}", notice.failure.layer), notice.seconds, notice.commands),
+                None => ("nothing".into(), 0.0, 0),
+            };
+            let class = format!("{:?}", bug.class());
+            println!(
+                "{class:<12} {:<30} {layer:<11} {seconds:>7.2} {commands:>9}  {}",
+                bug.name(),
+                bug.story()
+            );
+            if options.verbose
+                && let Some(notice) = &notice
+            {
+                println!("{}", notice.failure.text);
+            }
+            if notice.is_some() == control {
+                wrong.push(bug.name());
+            } else {
+                right += 1;
+            }
+        }
+        println!("as they should be: {right}; not: {} {}", wrong.len(), wrong.join(" "));
+        if wrong.is_empty() && right > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
