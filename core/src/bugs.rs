@@ -269,7 +269,7 @@ bugs! {
     ClosedStillSubscribed in PubSub;
     /// SPUBLISH reaches subscribers of channels.
     ShardChannelsMixed in PubSub;
-    /// [^a] in a pattern is [a].
+    /// `[^a]` in a pattern is `[a]`.
     NegatedClassIgnored in PubSub;
     /// After a cut inside an argument the next one is looked for a byte too early.
     CutArgumentMisread in Protocol;

@@ -78,7 +78,7 @@ const MAX_REPEATED: usize = 512 << 20;
 /// The least that an element takes in a reply: `$0\r\n\r\n`.
 const LEAST_ELEMENT: usize = 6;
 
-/// Watches over a reply that repeats elements, so that it ends: see [`MAX_REPEATED`].
+/// Watches over a reply that repeats elements, so that it ends: see `MAX_REPEATED`.
 pub struct Repetition {
     limit: usize,
 }
