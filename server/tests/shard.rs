@@ -942,3 +942,34 @@ fn an_idle_connection_owns_no_buffer() {
     world.advance(5000);
     assert_eq!(world.shard.conn(conn).unwrap().query.capacity(), 0);
 }
+
+#[test]
+fn a_lowered_memory_limit_is_reached_in_many_short_steps() {
+    thread_local! {
+        static STOPWATCH: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+        static USED: std::cell::Cell<usize> = const { std::cell::Cell::new(100_000) };
+    }
+    let mut world = World::with(&[("maxmemory-policy", "allkeys-random")]);
+    let conn = world.connect();
+    for number in 0..100 {
+        world.check(conn, &format!("SET k{number} v"), "+OK");
+    }
+    // Each eviction is followed by a look at the memory, frees a hundred bytes, and takes a tenth of a millisecond.
+    world.shard.env.used_memory = || {
+        USED.set(USED.get() - 100);
+        USED.get()
+    };
+    world.shard.env.stopwatch = || {
+        STOPWATCH.set(STOPWATCH.get() + 100);
+        STOPWATCH.get()
+    };
+    world.shard.config.settings.maxmemory = 95_000;
+    world.shard.handle_recv(world.now, conn, &multibulk("SET k0 w"));
+    let evicted = world.shard.realm.keyspace.stats.evicted;
+    assert!((1..10).contains(&evicted), "{evicted} by one command");
+    assert_eq!(world.shard.poll_timeout(), world.shard.now.mono, "the loop does not sleep");
+    world.turn();
+    assert_eq!(world.output(conn), "+OK");
+    let evicted = world.shard.realm.keyspace.stats.evicted;
+    assert!(USED.get() <= 95_000 && evicted > 20, "{evicted} evicted, {} bytes used", USED.get());
+}

@@ -28,6 +28,10 @@ pub const PROTECTED_MODE: &str = "-DENIED Redis is running in protected mode bec
 /// Output shorter than this is within any limit that matters; spares the check on the hot path.
 pub const OUTPUT_CHECKED_FROM: usize = 16 * 1024;
 
+/// How long one command may evict for others, in microseconds. After the limit was lowered, or a large value was
+/// written, there may be gigabytes to go.
+const EVICTION_MICROS: u64 = 500;
+
 const NOAUTH: CommandError = CommandError::Text("NOAUTH Authentication required.");
 const OOM: CommandError = CommandError::Text("OOM command not allowed when used memory > 'maxmemory'.");
 const NO_MULTI: CommandError = CommandError::Text("ERR Command not allowed inside a transaction");
@@ -176,22 +180,28 @@ impl Shard {
         }
     }
 
-    /// Evicts until memory is under `maxmemory`; false if that cannot be done.
-    fn make_room(&mut self) -> bool {
+    /// Evicts until memory is under `maxmemory`, or for [`EVICTION_MICROS`]: then the next turn of the loop goes on,
+    /// and the command is let in meanwhile. False if nothing can be evicted.
+    pub(super) fn make_room(&mut self) -> bool {
         let over = |shard: &Self| (shard.env.used_memory)() as u64 > shard.config.settings.maxmemory;
         if !over(self) {
             return true;
         }
         let before = (self.env.stopwatch)();
-        let mut evicted = true;
+        let (mut evicted, mut micros) = (true, 0);
         while evicted && over(self) {
+            if micros > EVICTION_MICROS {
+                self.evicting = true;
+                break;
+            }
             evicted = self.data(0).evict();
             self.commit();
             self.garbage.clear();
+            micros = (self.env.stopwatch)().saturating_sub(before);
         }
         // The command is not slow because room had to be made for it.
         self.stopwatch = (self.env.stopwatch)();
-        self.sample_latency("eviction-cycle", self.stopwatch.saturating_sub(before));
+        self.sample_latency("eviction-cycle", micros);
         evicted
     }
 }

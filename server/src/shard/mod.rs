@@ -202,6 +202,8 @@ pub struct Shard {
     next_cron: u64,
     /// When active expiry has more to do before the next turn of the cron.
     next_expiry: u64,
+    /// Memory is over `maxmemory`, and eviction goes on in the next turn.
+    evicting: bool,
     /// Inside EXEC: no blocking, and effects that must not interleave wait for its end.
     in_transaction: bool,
     /// The command being executed must not be counted (it blocked and will be executed again).
@@ -236,6 +238,7 @@ impl Shard {
             request: None,
             next_cron: now.mono,
             next_expiry: u64::MAX,
+            evicting: false,
             in_transaction: false,
             blocked_now: false,
             cron: cron::State::default(),
@@ -378,6 +381,9 @@ impl Shard {
     pub fn handle_turn(&mut self, now: Now) {
         self.set_now(now);
         self.stats.turns += 1;
+        if std::mem::take(&mut self.evicting) && self.config.settings.maxmemory != 0 {
+            self.make_room();
+        }
         for _ in 0..self.runnable.len() {
             if let Some(id) = self.runnable.pop_front() {
                 self.run_query(id);
@@ -436,7 +442,7 @@ impl Shard {
 
     /// Microseconds of the monotonic clock when `handle_timeout` (or, if already past, `handle_turn`) is due.
     pub fn poll_timeout(&self) -> u64 {
-        if !self.runnable.is_empty() {
+        if !self.runnable.is_empty() || self.evicting {
             return self.now.mono;
         }
         let deadline =
