@@ -20,7 +20,7 @@
 //! nothing to fence, and looking at the word without changing it proves nothing: a notify that finds DIRTY still
 //! writes DIRTY, because only a write carries what was pushed to the holder who clears it.
 //!
-//! All changes are the one exchange in [`Word::change`], acquire and release together. Taking needs the first (the box
+//! All changes are the one exchange in `Word::change`, acquire and release together. Taking needs the first (the box
 //! as its last holder left it), putting the second, notifying both.
 
 use crate::sync::{AtomicU8, ord};
