@@ -87,9 +87,12 @@ mod explore {
             [flag] if flag == "--mutants" => mutants(),
             names => {
                 for name in names {
-                    let mut found = MODELS.iter().filter(|model| model.name.contains(name)).peekable();
-                    assert!(found.peek().is_some(), "no model is called {name}");
-                    found.for_each(|model| drop(run(model)));
+                    let found: Vec<_> =
+                        MODELS.iter().filter(|model| model.name.contains(name.as_str())).collect();
+                    assert!(!found.is_empty(), "no model is called {name}");
+                    for model in found {
+                        run(model);
+                    }
                 }
                 true
             }

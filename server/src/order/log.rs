@@ -142,7 +142,8 @@ impl<E: Send + Sync> Log<E> {
 
     /// Positions below this are filled.
     pub fn tail(&self) -> Position {
-        self.tail.load(ord!("log.tail", Acquire))
+        // Relaxed: a number to compare. Who wants to read entries looks with a cursor.
+        self.tail.load(ord!("log.tail", Relaxed))
     }
 
     /// How many entries there is room for when all cursors have caught up.

@@ -12,6 +12,9 @@
 //! other ordering of these accesses would do: each side writes one thing and then reads the other's. These two fences are
 //! the only ones of the server.
 //!
+//! Every write of the flag is an exchange: so the writes form one chain, and a waker's late `false` cannot end up behind a
+//! later sleep's `true` without having read it, and then it is this waker who wakes.
+//!
 //! How a thread sleeps and is woken (a descriptor in its reactor) is not known here. A wake may come to a thread that is
 //! awake after all; it must not be lost on one that is not, so it has to be remembered, as an event descriptor does.
 
@@ -38,7 +41,7 @@ impl Sleeper {
     /// looked: replies that were completed on the way to sleep go through no ring.
     #[must_use]
     pub fn may_sleep(&mut self, look: impl FnOnce() -> bool) -> bool {
-        self.sleeping.store(true, ord!("sleep.flag", Relaxed));
+        self.sleeping.swap(true, ord!("sleep.flag", Relaxed));
         fence(ord!("sleep.fence_sleeper", SeqCst));
         if look() {
             self.woke();
@@ -49,7 +52,7 @@ impl Sleeper {
 
     /// The thread is awake, for whatever reason.
     pub fn woke(&mut self) {
-        self.sleeping.store(false, ord!("sleep.flag", Relaxed));
+        self.sleeping.swap(false, ord!("sleep.flag", Relaxed));
     }
 }
 
