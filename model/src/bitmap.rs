@@ -49,6 +49,8 @@ pub fn setbit(m: &mut Model, ask: &Ask) -> Answer {
     // A bit set to what it is, without growth, is no change and no event.
     if was != on || old_length != Some(bits.len()) {
         m.changed(ask, ask.arg(1), Value::String(bits.clone()), '$', "setbit");
+    } else {
+        m.convert(ask, ask.arg(1));
     }
     Ok(Want::flag(was))
 }
@@ -274,6 +276,8 @@ pub fn bitfield(m: &mut Model, ask: &Ask) -> Answer {
     } else if grew {
         // Nothing was written, but the string has grown: a change that nobody is told of.
         m.write(ask, ask.arg(1), Value::String(value));
+    } else if last_changed.is_some() {
+        m.convert(ask, ask.arg(1));
     }
     Ok(Want::Array(replies))
 }

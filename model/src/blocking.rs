@@ -5,10 +5,8 @@
 //! again from the start, so that a command with several keys takes from the first of them that has something. What it
 //! adds (BLMOVE) is offered in the next round.
 
-use kevy::resp::Protocol;
-
 use crate::number::{LongDouble, int_from};
-use crate::{Answer, Ask, Bytes, Delivery, Millis, Model, Value, Want, connection::ReplyMode};
+use crate::{Answer, Ask, Bytes, Delivery, Millis, Model, Value, Want};
 
 /// A client in a blocking command.
 #[derive(Clone, Debug)]
@@ -140,13 +138,10 @@ impl Model {
         self.deliver_reply(conn, reply);
     }
 
-    fn deliver_reply(&mut self, conn: usize, reply: Want) {
-        let session = self.session(conn);
-        let protocol: Protocol = session.protocol;
-        if session.reply_mode == ReplyMode::On {
-            for frame in reply.into_frames() {
-                self.deliveries.push(Delivery { conn, protocol, frames: vec![frame] });
-            }
+    pub(crate) fn deliver_reply(&mut self, conn: usize, reply: Want) {
+        let protocol = self.protocol(conn);
+        for frame in self.audible(conn, reply) {
+            self.deliveries.push(Delivery { conn, protocol, frames: vec![frame] });
         }
     }
 }

@@ -20,6 +20,11 @@ pub enum ReplyMode {
 }
 
 impl Session {
+    /// Whether nothing must be sent on it now: a blocking command or a pause has not ended.
+    pub fn waits(&self) -> bool {
+        self.blocked.is_some() || self.postponed.is_some()
+    }
+
     pub(crate) fn new() -> Session {
         Session {
             db: 0,
@@ -34,6 +39,8 @@ impl Session {
             patterns: BTreeSet::new(),
             shard_channels: BTreeSet::new(),
             blocked: None,
+            postponed: None,
+            addresses: None,
             reply_mode: ReplyMode::On,
         }
     }
@@ -72,7 +79,7 @@ impl Model {
 }
 
 pub fn quit(m: &mut Model, ask: &Ask) -> Answer {
-    m.disconnect(ask.conn);
+    m.close(ask.conn, ask);
     Ok(Want::ok())
 }
 
@@ -87,7 +94,8 @@ pub fn reset(m: &mut Model, ask: &Ask) -> Answer {
     // A CLIENT REPLY SKIP before it is still in force; OFF is not.
     let reply_mode =
         if session.reply_mode == ReplyMode::SkipThis { ReplyMode::SkipThis } else { ReplyMode::On };
-    *session = Session { id: session.id, reply_mode, ..Session::new() };
+    let addresses = session.addresses.take();
+    *session = Session { id: session.id, addresses, reply_mode, ..Session::new() };
     Ok(Want::Status("RESET"))
 }
 
@@ -244,27 +252,228 @@ pub fn client_unblock(m: &mut Model, ask: &Ask) -> Answer {
     Ok(Want::Int(1))
 }
 
-/// One line, with the session's name, database and protocol among what only the server knows.
-pub fn client_info(_: &mut Model, _: &Ask) -> Answer {
-    Ok(Want::such("a line about the client", |frame| {
-        frame.as_bytes().is_some_and(|text| text.starts_with(b"id=") && text.ends_with(b"\n"))
+// --- CLIENT LIST, INFO, KILL --------------------------------------------------------------------------------------
+
+/// What CLIENT LIST tells about a session, as far as the model knows it.
+fn facts(m: &Model, conn: usize, ask: &Ask) -> Vec<String> {
+    let Some(session) = m.sessions.get(&conn) else { return vec![] };
+    let mut facts = vec![
+        format!("name={}", c_string(&session.name, usize::MAX)),
+        format!("db={}", session.db),
+        format!("sub={}", session.channels.len()),
+        format!("psub={}", session.patterns.len()),
+        format!("ssub={}", session.shard_channels.len()),
+        format!("resp={}", if session.protocol == Protocol::Resp3 { 3 } else { 2 }),
+    ];
+    // A transaction that runs is still queued, for those who ask from inside it.
+    if ask.may_block || conn != ask.conn {
+        let queued = session.queue.as_ref().map_or(-1, |queue| queue.len() as i64);
+        facts.push(format!("multi={queued}"));
+        // Redis forgets the watched keys of a transaction that has failed already, or not.
+        if !session.dirty {
+            facts.push(format!("watch={}", session.watching.len()));
+        }
+    }
+    facts
+}
+
+/// The value of `name=` in a line.
+fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
+/// The lines of CLIENT LIST or CLIENT INFO.
+fn client_lines(reply: &Frame, protocol: Protocol) -> Option<Vec<String>> {
+    let text = match reply {
+        Frame::Verbatim(kind, text) if protocol == Protocol::Resp3 && kind == b"txt" => text,
+        Frame::Bulk(text) if protocol == Protocol::Resp2 => text,
+        _ => return None,
+    };
+    let text = number::latin1(text.iter().copied());
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    (text.is_empty() || text.ends_with('\n')).then_some(lines)
+}
+
+impl Model {
+    /// Learns the addresses of clients whose numbers are known.
+    fn adopt_addresses(&mut self, ask: &Ask) {
+        let lines = ask.reply.and_then(|reply| client_lines(reply, ask.protocol)).unwrap_or_default();
+        for line in lines {
+            let id = field(&line, "id").and_then(|id| id.parse().ok());
+            let session = self.sessions.values_mut().find(|session| session.id.is_some() && session.id == id);
+            if let (Some(session), Some(addr), Some(laddr)) =
+                (session, field(&line, "addr"), field(&line, "laddr"))
+            {
+                session.addresses = Some([addr.into(), laddr.into()]);
+            }
+        }
+    }
+}
+
+/// One line about oneself.
+pub fn client_info(m: &mut Model, ask: &Ask) -> Answer {
+    let session = m.session(ask.conn);
+    let lines = ask.reply.and_then(|reply| client_lines(reply, ask.protocol)).unwrap_or_default();
+    let told = lines.first().and_then(|line| field(line, "id")?.parse().ok());
+    session.id = session.id.or(told);
+    m.adopt_addresses(ask);
+    list_of(m, ask, vec![ask.conn], |count| count == 1)
+}
+
+/// A list with a line for each of these sessions, as far as their numbers are known, and so many lines.
+fn list_of(m: &Model, ask: &Ask, conns: Vec<usize>, lines_legal: impl Fn(usize) -> bool + 'static) -> Answer {
+    let known = |conn: &usize| Some((m.sessions.get(conn)?.id?, facts(m, *conn, ask)));
+    let listed: Vec<(i64, Vec<String>)> = conns.iter().filter_map(known).collect();
+    let unlisted: Vec<i64> = m
+        .sessions
+        .iter()
+        .filter(|(conn, _)| !conns.contains(conn))
+        .filter_map(|(_, session)| session.id)
+        .collect();
+    let protocol = ask.protocol;
+    Ok(Want::such("lines about the clients", move |frame| {
+        let Some(lines) = client_lines(frame, protocol) else { return false };
+        let id = |line: &String| field(line, "id").and_then(|id| id.parse::<i64>().ok());
+        lines_legal(lines.len())
+            && lines.iter().all(|line| id(line).is_some_and(|id| !unlisted.contains(&id)))
+            && listed.iter().all(|(known, facts)| {
+                let about: Vec<_> = lines.iter().filter(|line| id(line) == Some(*known)).collect();
+                matches!(about.as_slice(), [line] if facts.iter().all(|fact| line.split(' ').any(|word| word == fact)))
+            })
     }))
 }
 
-pub fn client_list(_: &mut Model, _: &Ask) -> Answer {
-    Ok(Want::Unspecified)
+/// Whether the session is of a type as CLIENT LIST and KILL name them.
+fn is_of_type(session: &Session, name: &str) -> bool {
+    let subscribes = session.subscriptions() + session.shard_channels.len() > 0;
+    match name {
+        "normal" => !subscribes,
+        "pubsub" => subscribes,
+        _ => false,
+    }
 }
 
-pub fn client_kill(_: &mut Model, _: &Ask) -> Answer {
-    Ok(Want::Unspecified)
+fn client_type(name: &[u8]) -> Result<String, String> {
+    let lower = String::from_utf8_lossy(&name.to_ascii_lowercase()).into_owned();
+    if ["normal", "slave", "replica", "pubsub", "master"].contains(&lower.as_str()) {
+        return Ok(lower);
+    }
+    Err(format!("ERR Unknown client type '{}'", c_string(name, usize::MAX)))
 }
 
-pub fn client_pause(_: &mut Model, _: &Ask) -> Answer {
-    Ok(Want::Unspecified)
+/// CLIENT LIST [TYPE type | ID id …]
+pub fn client_list(m: &mut Model, ask: &Ask) -> Answer {
+    m.adopt_addresses(ask);
+    let all: Vec<usize> = m.sessions.keys().copied().collect();
+    if ask.argc() == 4 && ask.is(2, "TYPE") {
+        let name = client_type(ask.arg(3))?;
+        let of_type = all.into_iter().filter(|conn| is_of_type(&m.sessions[conn], &name)).collect();
+        return list_of(m, ask, of_type, |_| true);
+    }
+    if ask.argc() > 3 && ask.is(2, "ID") {
+        let ids: Option<Vec<i64>> = ask.argv[3..].iter().map(|id| number::int(id)).collect();
+        let ids = ids.ok_or("ERR Invalid client ID")?;
+        // A number given twice is listed twice, unlike here.
+        let distinct: BTreeSet<i64> = ids.iter().copied().collect();
+        if distinct.len() < ids.len() {
+            return Ok(Want::such("lines about clients", move |frame| frame.as_bytes().is_some()));
+        }
+        let given = |conn: &usize| m.sessions[conn].id.is_some_and(|id| ids.contains(&id));
+        let most = ids.len();
+        return list_of(m, ask, all.into_iter().filter(given).collect(), move |lines| lines <= most);
+    }
+    if ask.argc() != 2 {
+        return Err(SYNTAX.into());
+    }
+    let least = all.len();
+    list_of(m, ask, all, move |lines| lines >= least)
 }
 
-pub fn client_unpause(_: &mut Model, _: &Ask) -> Answer {
-    Ok(Want::ok())
+/// What CLIENT KILL looks for.
+#[derive(Default)]
+struct Filter {
+    id: Option<i64>,
+    type_name: Option<String>,
+    /// A client's own address, the server's.
+    addresses: [Option<Bytes>; 2],
+    /// Younger ones are spared, in seconds. The model's sessions are all young.
+    max_age: Option<i64>,
+    spares_self: bool,
+}
+
+impl Filter {
+    fn parse(ask: &Ask) -> Result<Filter, String> {
+        if ask.argc() == 3 {
+            return Ok(Filter { addresses: [Some(ask.arg(2).clone()), None], ..Filter::default() });
+        }
+        let mut filter = Filter { spares_self: true, ..Filter::default() };
+        for at in (2..ask.argc()).step_by(2) {
+            let value = ask.argv.get(at + 1).ok_or(SYNTAX)?;
+            if ask.is(at, "ID") {
+                let id = number::int_from(value, 1..=i64::MAX);
+                filter.id = Some(id.ok_or("ERR client-id should be greater than 0")?);
+            } else if ask.is(at, "MAXAGE") {
+                let age = number::int(value).ok_or("ERR maxage is not an integer or out of range")?;
+                filter.max_age = Some(age);
+                if age <= 0 {
+                    return Err("ERR maxage should be greater than 0".into());
+                }
+            } else if ask.is(at, "TYPE") {
+                filter.type_name = Some(client_type(value)?);
+            } else if ask.is(at, "ADDR") {
+                filter.addresses[0] = Some(value.clone());
+            } else if ask.is(at, "LADDR") {
+                filter.addresses[1] = Some(value.clone());
+            } else if ask.is(at, "USER") {
+                if value != b"default" {
+                    return Err(format!("ERR No such user '{}'", c_string(value, usize::MAX)));
+                }
+            } else if ask.is(at, "SKIPME") && (ask.is(at + 1, "yes") || ask.is(at + 1, "no")) {
+                filter.spares_self = ask.is(at + 1, "yes");
+            } else {
+                return Err(SYNTAX.into());
+            }
+        }
+        Ok(filter)
+    }
+
+    fn finds(&self, conn: usize, session: &Session, ask: &Ask) -> bool {
+        let at = |side: usize| session.addresses.as_ref().map(|addresses| &addresses[side]);
+        self.id.is_none_or(|id| session.id == Some(id))
+            && self.type_name.as_ref().is_none_or(|name| is_of_type(session, name))
+            && (0..2)
+                .all(|side| self.addresses[side].as_ref().is_none_or(|address| at(side) == Some(address)))
+            && self.max_age.is_none()
+            && !(self.spares_self && conn == ask.conn)
+    }
+}
+
+/// CLIENT KILL address, or filters that must all apply. Everybody found is closed at once, except that oneself still
+/// gets the reply. Of clients that are not the model's nothing is known: a runner must filter them out.
+pub fn client_kill(m: &mut Model, ask: &Ask) -> Answer {
+    let filter = Filter::parse(ask)?;
+    let found = |(&conn, session): (&usize, &Session)| filter.finds(conn, session, ask).then_some(conn);
+    let found: Vec<usize> = m.sessions.iter().filter_map(found).collect();
+    for &conn in &found {
+        m.close(conn, ask);
+    }
+    match ask.argc() {
+        3 if found.is_empty() => Err("ERR No such client".into()),
+        3 => Ok(Want::ok()),
+        _ => Ok(Want::count(found.len())),
+    }
+}
+
+impl Model {
+    /// Ends a session; its own only after the reply.
+    fn close(&mut self, conn: usize, ask: &Ask) {
+        if !self.closed.contains(&conn) {
+            self.closed.push(conn);
+        }
+        if conn != ask.conn {
+            self.disconnect(conn);
+        }
+    }
 }
 
 pub fn client_help(_: &mut Model, _: &Ask) -> Answer {

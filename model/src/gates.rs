@@ -5,7 +5,7 @@ use kevy::command::table::{lookup, subcommand};
 use kevy::command::{CommandId, Flags};
 use kevy::resp::{Frame, Protocol};
 
-use crate::{Answer, Bytes, Model, Request, Want, number};
+use crate::{Answer, Ask, Bytes, Model, Request, Want, number};
 
 /// Finds the command (with its subcommand) and checks the number of arguments.
 pub fn resolve(argv: &[Bytes]) -> Result<&'static Command, String> {
@@ -24,6 +24,13 @@ pub fn resolve(argv: &[Bytes]) -> Result<&'static Command, String> {
 
 pub fn wrong_arity(name: &str) -> String {
     format!("ERR wrong number of arguments for '{name}' command")
+}
+
+/// The complaint of a subcommand that looks at its number of arguments itself.
+pub fn wrong_subcommand(ask: &Ask) -> String {
+    let [container, name] = [ask.arg(0), ask.arg(1)].map(|name| c_string(name, 128));
+    let container = container.to_uppercase();
+    format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP.")
 }
 
 /// Shows the arguments until 128 bytes of them (with their quotes) have been shown.
@@ -52,10 +59,17 @@ impl Model {
             Ok(command) => command,
             Err(error) => return self.refuse(request.conn, argv, error),
         };
+        if self.must_wait(request.conn, command, request.now) {
+            return self.postpone(request);
+        }
         let session = self.session(request.conn);
+        let fails = session.refused || session.dirty;
         match &mut session.queue {
             Some(queue) if !runs_inside_multi(command.id) => {
-                queue.push(argv.clone());
+                // What will not run is not kept.
+                if !fails {
+                    queue.push(argv.clone());
+                }
                 Ok(Want::Status("QUEUED"))
             }
             _ => self.call(request.conn, request.now, argv, true, reply),

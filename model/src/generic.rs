@@ -40,6 +40,7 @@ pub fn type_of(m: &mut Model, ask: &Ask) -> Answer {
 /// Puts a key with its deadline where none is.
 fn add(m: &mut Model, ask: &Ask, key: &[u8], entry: Entry) {
     m.write(ask, key, entry.value);
+    m.set_encodings(ask, key, entry.encodings);
     m.set_deadline(ask, key, entry.deadline);
 }
 
@@ -272,19 +273,14 @@ fn object(m: &mut Model, ask: &Ask, about: impl Fn(&Value) -> Want) -> Answer {
     Ok(m.find(ask, ask.arg(2)).map_or(Want::Nil, |value| about(&value)))
 }
 
-/// Which encoding is used depends on the configuration and on what the value was before; only that it is one of the
-/// type's is specified.
+/// Where several are possible, the answer tells which it is.
 pub fn object_encoding(m: &mut Model, ask: &Ask) -> Answer {
-    object(m, ask, |value| {
-        let encodings: &[&str] = match value {
-            Value::String(_) => &["int", "embstr", "raw"],
-            Value::List(_) => &["listpack", "quicklist"],
-            Value::Set(_) => &["intset", "listpack", "hashtable"],
-            Value::Hash(_) => &["listpack", "hashtable"],
-            Value::Zset(_) => &["listpack", "skiplist"],
-        };
-        Want::OneOf(encodings.iter().map(Want::bulk).collect())
-    })
+    let Some(entry) = m.entry(ask, ask.arg(2)) else { return Ok(Want::Nil) };
+    let told = ask.reply.and_then(|reply| reply.as_bytes());
+    if let Some(&it) = entry.encodings.iter().find(|encoding| told == Some(encoding.as_bytes())) {
+        m.set_encodings(ask, ask.arg(2), [it].into());
+    }
+    Ok(Want::OneOf(entry.encodings.iter().map(Want::bulk).collect()))
 }
 
 pub fn object_freq(m: &mut Model, ask: &Ask) -> Answer {

@@ -1,6 +1,6 @@
 //! How rules look at keys and change them: expiry, WATCH, events and waiting clients are seen to here, once.
 
-use crate::{Ask, Bytes, Entry, Millis, Model, Value, number};
+use crate::{Ask, Bytes, Encodings, Entry, Millis, Model, Value, number};
 
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 pub const SYNTAX: &str = "ERR syntax error";
@@ -76,12 +76,13 @@ impl Model {
         deadline.is_some_and(|deadline| now > deadline)
     }
 
-    /// The earliest deadline of a key or of a waiting client: near it, a server with a clock of its own may be early
+    /// The earliest deadline of a key, of a waiting client or of a pause: near it, a server with a clock of its own may be early
     /// or late.
     pub fn next_deadline(&self, after: Millis) -> Option<Millis> {
         let keys = self.dbs.iter().flat_map(|db| db.values().filter_map(|entry| entry.deadline));
         let clients = self.sessions.values().filter_map(|session| session.blocked.as_ref()?.deadline);
-        keys.chain(clients).filter(|&deadline| deadline >= after).min()
+        let pause = self.pause.map(|pause| pause.until);
+        keys.chain(clients).chain(pause).filter(|&deadline| deadline >= after).min()
     }
 
     /// Keys whose time is up and that nobody has looked at since. SCAN and RANDOMKEY come upon some of them, which ones
@@ -111,6 +112,9 @@ impl Model {
 
     pub(crate) fn entry(&mut self, ask: &Ask, key: &[u8]) -> Option<Entry> {
         if self.is_expired(ask.db, key, ask.now) {
+            if self.is_paused(ask.now) {
+                return None;
+            }
             self.remove_expired(ask.db, key);
         }
         self.dbs[ask.db].get(key).cloned()
@@ -134,20 +138,41 @@ impl Model {
     /// Sets a key to a new value whatever it was; its deadline ends.
     pub(crate) fn put(&mut self, ask: &Ask, key: &[u8], value: Value) {
         self.entry(ask, key);
-        self.write(ask, key, value);
+        let encodings = self.encodings(ask, None, &value);
+        self.store(ask, key, value, encodings);
         self.set_deadline(ask, key, None);
     }
 
     /// Writes a value that was changed in place, or a new one: a deadline stays. WATCH is not told.
     pub(crate) fn write(&mut self, ask: &Ask, key: &[u8], value: Value) {
+        let encodings = self.encodings(ask, self.dbs[ask.db].get(key), &value);
+        self.store(ask, key, value, encodings);
+    }
+
+    /// Converts a value that the command will not change, because Redis does before it knows so.
+    pub(crate) fn convert(&mut self, ask: &Ask, key: &[u8]) {
+        let entry = self.dbs[ask.db].get(key);
+        if let Some(encodings) = entry.map(|entry| self.encodings(ask, Some(entry), &entry.value)) {
+            self.set_encodings(ask, key, encodings);
+        }
+    }
+
+    pub(crate) fn set_encodings(&mut self, ask: &Ask, key: &[u8], encodings: Encodings) {
+        if let Some(entry) = self.dbs[ask.db].get_mut(key) {
+            entry.encodings = encodings;
+        }
+    }
+
+    fn store(&mut self, ask: &Ask, key: &[u8], value: Value, encodings: Encodings) {
         let is_collection = matches!(value, Value::List(_) | Value::Zset(_));
         match self.dbs[ask.db].get_mut(key) {
             Some(entry) => {
                 let old = std::mem::replace(&mut entry.value, value.clone());
+                entry.encodings = encodings;
                 self.iterations.forget_elements(ask.db, key, &old, &value);
             }
             None => {
-                self.dbs[ask.db].insert(key.to_vec(), Entry { value, deadline: None });
+                self.dbs[ask.db].insert(key.to_vec(), Entry { value, deadline: None, encodings });
                 self.notify('n', "new", ask.db, key);
                 // Only a key that appears wakes clients; one that changes its type under SORT STORE does not.
                 if is_collection {

@@ -23,6 +23,13 @@
 //!   and await its reply before the next request.
 //! - `SORT … ALPHA BY … STORE` stores elements of equal weight in an order of the server's own; with a LIMIT that cuts
 //!   through them, even which of them GET looks up is open. Texts are compared as in the locale `C`.
+//! - QUIT, or CLIENT KILL of oneself, where CLIENT REPLY has silenced the reply: Redis then leaves the connection open
+//!   and deaf.
+//! - AUTH or HELLO that fails to authenticate while other replies wait to be sent, as inside EXEC: Redis then forgets to
+//!   answer.
+//! - CLIENT KILL of clients that are not the model's; MONITOR and SHUTDOWN.
+//! - Commands that choose at random (SPOP) while CLIENT PAUSE holds them back: what they chose is seen too late.
+//! - CONFIG SET that fails after it has set `notify-keyspace-events`: Redis then forgets the class `n`.
 //! - CLIENT REPLY inside MULTI breaks the protocol: the header of EXEC's reply has been sent, or not, by then.
 //!
 //! # How the specification is laid out
@@ -38,23 +45,24 @@
 //! the runner must not send requests within the slack after [`Model::next_deadline`]. Keys expire when they are next
 //! looked at, as in a Redis whose active expire cycle is switched off.
 
-// What the types still without rules will use.
-#![allow(dead_code)]
-
 mod answer;
 mod bitmap;
 mod blocking;
+mod config;
 mod connection;
 mod dispatch;
+mod encoding;
 mod events;
 mod gates;
 pub mod generator;
 mod generic;
 mod glob;
 mod hash;
+mod introspect;
 mod keyspace;
 mod list;
 mod number;
+mod pause;
 mod pubsub;
 mod scan;
 mod server;
@@ -71,9 +79,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub use answer::{Want, judge};
 pub use blocking::Blocked;
 use connection::ReplyMode;
+pub use encoding::Encodings;
 use kevy::command::spec::{Command, Group};
 use kevy::command::{CommandId, Flags};
 use kevy::resp::{Frame, Protocol};
+pub use pause::Postponed;
 
 /// Bytes, as keys, values and arguments are.
 pub type Bytes = Vec<u8>;
@@ -83,7 +93,7 @@ pub type Millis = i64;
 /// A command on a connection.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Which connection; the model creates what it has not seen. It must not be blocked.
+    /// Which connection; the model creates what it has not seen. It must not wait ([`Session::waits`]).
     pub conn: usize,
     pub now: Millis,
     pub argv: Vec<Bytes>,
@@ -101,6 +111,8 @@ pub struct Divergence {
 pub struct Step {
     /// In the order in which they must come on each connection; connections are independent of each other.
     pub deliveries: Vec<Delivery>,
+    /// Connections that the server closes, after what is delivered on them.
+    pub closed: Vec<usize>,
 }
 
 /// Frames that must arrive on a connection, in any order among themselves.
@@ -118,6 +130,8 @@ pub struct Entry {
     pub value: Value,
     /// The moment from which it counts as gone.
     pub deadline: Option<Millis>,
+    /// How it can be held by now.
+    pub encodings: Encodings,
 }
 
 /// What a key can hold. Collections are never empty.
@@ -154,6 +168,10 @@ pub struct Session {
     pub shard_channels: BTreeSet<Bytes>,
     /// The blocking command it waits in.
     pub blocked: Option<Blocked>,
+    /// The command that is held back until CLIENT PAUSE ends.
+    pub postponed: Option<Postponed>,
+    /// Its own address and the server's, when CLIENT LIST or INFO has told them.
+    addresses: Option<[Bytes; 2]>,
     reply_mode: ReplyMode,
 }
 
@@ -172,8 +190,12 @@ pub struct Model {
     ready: Vec<(usize, Bytes)>,
     /// How many times a client was blocked: the order in which they are served.
     blocked_so_far: u64,
+    /// CLIENT PAUSE is in force.
+    pause: Option<pause::Pause>,
     /// What this step delivers so far.
     deliveries: Vec<Delivery>,
+    /// What this step closes so far.
+    closed: Vec<usize>,
 }
 
 /// What a rule is given: the arguments, who asks and when, and the reply to learn choices from.
@@ -216,19 +238,22 @@ impl Model {
         Model {
             dbs: vec![Db::new(); databases],
             sessions: BTreeMap::new(),
-            config: server::default_config(),
+            config: config::default_config(),
             slack: 0,
             iterations: scan::Iterations::default(),
             ready: Vec::new(),
             blocked_so_far: 0,
+            pause: None,
             deliveries: Vec::new(),
+            closed: Vec::new(),
         }
     }
 
     /// Judges `reply`, the first frame that came for `request`, and takes the transition. After a divergence the
     /// model's state means nothing.
     pub fn step(&mut self, request: &Request, reply: Option<&Frame>) -> Result<Step, Divergence> {
-        self.deliveries = self.advance(request.now).deliveries;
+        let before = self.advance(request.now);
+        (self.deliveries, self.closed) = (before.deliveries, before.closed);
         let frames = self.answer(request, reply);
         let protocol = self.protocol(request.conn);
         match (frames.first(), reply) {
@@ -247,7 +272,8 @@ impl Model {
             self.deliveries.insert(place, Delivery { conn: request.conn, protocol, frames: vec![want] });
         }
         self.serve_blocked(request.now);
-        Ok(Step { deliveries: std::mem::take(&mut self.deliveries) })
+        self.resume(request.now);
+        Ok(self.take_step())
     }
 
     /// How many frames the reply to `request` will have, messages to itself not counted.
@@ -257,7 +283,8 @@ impl Model {
             !command.flags.intersects(Flags::BLOCKING.with(Flags::PUBSUB))
                 && !matches!(command.group, Group::Connection | Group::Transactions)
         };
-        let talkative = self.sessions.get(&request.conn).is_none_or(|s| s.reply_mode == ReplyMode::On);
+        let talkative = self.pause.is_none()
+            && self.sessions.get(&request.conn).is_none_or(|s| s.reply_mode == ReplyMode::On);
         if talkative && gates::resolve(&request.argv).map_or(true, plain) {
             return 1;
         }
@@ -269,10 +296,17 @@ impl Model {
     /// Lets time pass: blocked clients whose time is up get their answers.
     pub fn advance(&mut self, now: Millis) -> Step {
         self.time_out_blocked(now);
-        Step { deliveries: std::mem::take(&mut self.deliveries) }
+        self.resume(now);
+        self.take_step()
     }
 
-    /// The connection was closed.
+    fn take_step(&mut self) -> Step {
+        let closed = std::mem::take(&mut self.closed);
+        closed.iter().for_each(|&conn| self.disconnect(conn));
+        Step { deliveries: std::mem::take(&mut self.deliveries), closed }
+    }
+
+    /// The connection was closed by the client.
     pub fn disconnect(&mut self, conn: usize) {
         self.sessions.remove(&conn);
     }
@@ -285,15 +319,20 @@ impl Model {
             session.reply_mode = ReplyMode::SkipThis;
         }
         let want = self.admit(request, reply).unwrap_or_else(Want::Error);
-        let silent = match self.sessions.get_mut(&request.conn).map(|session| &mut session.reply_mode) {
-            Some(mode @ ReplyMode::SkipThis) => {
-                *mode = ReplyMode::On;
-                true
-            }
-            Some(ReplyMode::Off) => true,
-            _ => false,
-        };
-        let frames = want.into_frames();
+        self.audible(request.conn, want)
+    }
+
+    /// What of a reply is sent, by CLIENT REPLY. While a client waits, there is no reply yet.
+    fn audible(&mut self, conn: usize, reply: Want) -> Vec<Want> {
+        let Some(session) = self.sessions.get_mut(&conn) else { return reply.into_frames() };
+        if session.waits() {
+            return vec![];
+        }
+        let silent = session.reply_mode != ReplyMode::On && session.reply_mode != ReplyMode::SkipNext;
+        if session.reply_mode == ReplyMode::SkipThis {
+            session.reply_mode = ReplyMode::On;
+        }
+        let frames = reply.into_frames();
         // Confirmations of SUBSCRIBE are pushed, and pushes are always sent, even out of the reply of EXEC.
         if silent { frames.into_iter().flat_map(Want::into_pushes).collect() } else { frames }
     }

@@ -253,6 +253,7 @@ pub fn linsert(m: &mut Model, ask: &Ask) -> Answer {
     }
     let Some(mut list) = as_list(m.find(ask, ask.arg(1)))? else { return Ok(Want::Int(0)) };
     let Some(pivot) = list.iter().position(|element| element == ask.arg(3)) else {
+        m.convert(ask, ask.arg(1));
         return Ok(Want::Int(-1));
     };
     list.insert(pivot + usize::from(after), ask.arg(4).clone());
@@ -361,7 +362,10 @@ pub fn lset(m: &mut Model, ask: &Ask) -> Answer {
     let Some(mut list) = as_list(m.find(ask, ask.arg(1)))? else { return Err("ERR no such key".into()) };
     let index = number::int(ask.arg(2)).ok_or(NOT_INTEGER)?;
     // Redis keeps only the lower 32 bits here: LSET key 4294967296 sets the first element.
-    let place = place(list.len(), index as i32 as i64).ok_or("ERR index out of range")?;
+    let Some(place) = place(list.len(), index as i32 as i64) else {
+        m.convert(ask, ask.arg(1));
+        return Err("ERR index out of range".into());
+    };
     list[place] = ask.arg(3).clone();
     m.changed(ask, ask.arg(1), Value::List(list), 'l', "lset");
     Ok(Want::ok())

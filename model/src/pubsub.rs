@@ -160,11 +160,9 @@ impl Model {
     }
 }
 
-fn list(m: &mut Model, ask: &Ask, kind: Kind, word: &str) -> Answer {
+fn list(m: &mut Model, ask: &Ask, kind: Kind) -> Answer {
     if ask.argc() > 3 {
-        return Err(format!(
-            "ERR unknown subcommand or wrong number of arguments for '{word}'. Try PUBSUB HELP."
-        ));
+        return Err(crate::gates::wrong_subcommand(ask));
     }
     let shown = |name: &Bytes| ask.argv.get(2).is_none_or(|pattern| matches(pattern, name));
     Ok(Want::AnyOrder(m.all_names(kind).into_iter().filter(shown).map(Want::Bulk).collect()))
@@ -176,11 +174,11 @@ fn counts(m: &mut Model, ask: &Ask, kind: Kind) -> Answer {
 }
 
 pub fn pubsub_channels(m: &mut Model, ask: &Ask) -> Answer {
-    list(m, ask, Kind::Channel, &crate::gates::c_string(ask.arg(1), 128))
+    list(m, ask, Kind::Channel)
 }
 
 pub fn pubsub_shardchannels(m: &mut Model, ask: &Ask) -> Answer {
-    list(m, ask, Kind::Shard, &crate::gates::c_string(ask.arg(1), 128))
+    list(m, ask, Kind::Shard)
 }
 
 pub fn pubsub_numsub(m: &mut Model, ask: &Ask) -> Answer {

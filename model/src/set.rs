@@ -7,7 +7,7 @@ use kevy::resp::Frame;
 
 use crate::hash::{is_draw, signed_count};
 use crate::keyspace::{SYNTAX, as_set};
-use crate::{Answer, Ask, Bytes, Model, Value, Want, number, scan};
+use crate::{Answer, Ask, Bytes, Encodings, Model, Value, Want, number, scan};
 
 type Members = BTreeSet<Bytes>;
 
@@ -29,6 +29,8 @@ pub fn sadd(m: &mut Model, ask: &Ask) -> Answer {
     let added = ask.argv[2..].iter().filter(|member| set.insert((*member).clone())).count();
     if added > 0 {
         m.changed(ask, key, Value::Set(set), 's', "sadd");
+    } else {
+        m.convert(ask, key);
     }
     Ok(Want::count(added))
 }
@@ -107,7 +109,10 @@ pub fn spop(m: &mut Model, ask: &Ask) -> Answer {
     let drawn = if right { drawn } else { set.iter().take(count.unwrap_or(1)).cloned().collect() };
     if !drawn.is_empty() {
         set.retain(|member| !drawn.contains(member));
+        let was = m.entry(ask, key).map_or_else(Encodings::new, |entry| entry.encodings);
+        let held = if count.is_some() { m.after_spop(was, drawn.len(), &set) } else { was };
         m.changed(ask, key, Value::Set(set), 's', "spop");
+        m.set_encodings(ask, key, held);
     }
     Ok(match count {
         Some(_) => Want::Set(bulks(drawn)),
@@ -176,16 +181,34 @@ fn answer(m: &mut Model, ask: &Ask, combine: fn(Vec<Members>) -> Members, event:
         return Ok(Want::Set(bulks(combine(sets))));
     }
     let sets = sets(m, ask, &ask.argv[2..])?;
-    let result = combine(sets);
+    let result = combine(sets.clone());
     let size = result.len();
     let destination = ask.arg(1);
     if size > 0 {
+        let held = match ask.id {
+            SInterStore => {
+                let smallest = smallest(m, ask, &sets);
+                Some(m.stored_intersection(&smallest, &result))
+            }
+            SDiffStore => Some(m.stored_difference(&sets, &result)),
+            _ => None,
+        };
         m.put(ask, destination, Value::Set(result));
+        if let Some(held) = held {
+            m.set_encodings(ask, destination, held);
+        }
         m.notify('s', event, ask.db, destination);
     } else if m.remove(ask, destination) {
         m.notify('g', "del", ask.db, destination);
     }
     Ok(Want::count(size))
+}
+
+/// The encodings of the smallest of the sets that are combined; of several, any.
+fn smallest(m: &mut Model, ask: &Ask, sets: &[Members]) -> Encodings {
+    let size = sets.iter().map(Members::len).min();
+    let keys = ask.argv[2..].iter().zip(sets).filter(|(_, set)| Some(set.len()) == size);
+    keys.filter_map(|(key, _)| m.entry(ask, key)).flat_map(|entry| entry.encodings).collect()
 }
 
 pub fn sinter(m: &mut Model, ask: &Ask) -> Answer {

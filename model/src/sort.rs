@@ -67,7 +67,10 @@ pub fn sort(m: &mut Model, ask: &Ask) -> Answer {
         None => (vec![], false),
         Some(Value::List(list)) => (list, false),
         Some(Value::Set(set)) => (set.into_iter().collect(), true),
-        Some(Value::Zset(zset)) => (by_score(zset), false),
+        Some(Value::Zset(zset)) => {
+            m.may_be_skiplist(ask, ask.arg(1));
+            (by_score(zset), false)
+        }
         Some(_) => return Err(WRONG_TYPE.into()),
     };
     let no_sort = options.by.is_some_and(|pattern| !pattern.contains(&b'*'));

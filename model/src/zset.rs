@@ -151,6 +151,7 @@ pub fn zadd(m: &mut Model, ask: &Ask) -> Answer {
     let scored = scored.ok_or(NOT_FLOAT)?;
 
     let mut zset = zset_of(m, ask, ask.arg(1))?;
+    m.convert(ask, ask.arg(1));
     let (mut added, mut updated, mut last) = (0, 0, None);
     for (member, given) in scored {
         let old = zset.get(&member).copied();
