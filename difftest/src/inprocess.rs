@@ -833,7 +833,10 @@ fn database(shard: &Shard, number: usize) -> kevy_model::Db {
     let table = &shard.realm.keyspace.dbs[number].table;
     let entry = |entry: &ShardEntry| {
         let deadline = entry.deadline().map(|deadline| deadline as i64);
-        (entry.key().to_vec(), Entry { value: value(entry), deadline })
+        (
+            entry.key().to_vec(),
+            Entry { value: value(entry), deadline, encodings: [entry.value().encoding_name()].into() },
+        )
     };
     table.iter().map(entry).collect()
 }
@@ -866,7 +869,13 @@ fn value(entry: &ShardEntry) -> Value {
 
 fn difference(expected: &kevy_model::Db, actual: &kevy_model::Db) -> Option<String> {
     let keys: BTreeSet<_> = expected.keys().chain(actual.keys()).collect();
-    let key = keys.into_iter().find(|key| expected.get(*key) != actual.get(*key))?;
+    let agree = |key: &_| match (expected.get(key), actual.get(key)) {
+        (Some(expected), Some(actual)) => {
+            (&expected.value, expected.deadline) == (&actual.value, actual.deadline)
+        }
+        (expected, actual) => expected.is_none() && actual.is_none(),
+    };
+    let key = keys.into_iter().find(|key| !agree(*key))?;
     let shown = |entry: Option<&Entry>| format!("{entry:?}").chars().take(1000).collect::<String>();
     let (expected, actual) = (shown(expected.get(key)), shown(actual.get(key)));
     Some(format!("\"{}\"\n  expected: {expected}\n  has:      {actual}", key.escape_ascii()))

@@ -12,8 +12,11 @@ use crate::{Answer, Ask, Bytes, Model, Want, number};
 // --- Databases ----------------------------------------------------------------------------------------------------
 
 /// Keys whose time is up count until somebody looks at them.
+/// Keys whose deadline has passed count until somebody notices, and who notices when is open.
 pub fn dbsize(m: &mut Model, ask: &Ask) -> Answer {
-    Ok(Want::count(m.dbs[ask.db].len()))
+    let all = m.dbs[ask.db].len();
+    let live = m.dbs[ask.db].keys().filter(|key| !m.is_expired(ask.db, key, ask.now)).count();
+    Ok(Want::IntBetween(live as i64, all as i64))
 }
 
 fn sync_or_async(ask: &Ask) -> Result<(), String> {
@@ -134,6 +137,8 @@ pub fn info(m: &mut Model, ask: &Ask) -> Answer {
         ("pubsub_patterns", patterns.len()),
         ("blocked_clients", m.sessions.values().filter(|s| s.blocked.is_some()).count()),
     ];
+    let expired =
+        m.dbs.iter().enumerate().any(|(index, db)| db.keys().any(|key| m.is_expired(index, key, ask.now)));
     let wants_keyspace = ask.argc() == 1
         || (1..ask.argc())
             .any(|at| ["keyspace", "default", "all", "everything"].iter().any(|section| ask.is(at, section)));
@@ -151,8 +156,10 @@ pub fn info(m: &mut Model, ask: &Ask) -> Answer {
         lines.iter().all(in_form)
             && lines.contains(&"# Keyspace") == wants_keyspace
             && facts.iter().all(|(name, fact)| value(name).is_none_or(|value| value == fact.to_string()))
-            && told.len() == if wants_keyspace { keyspace.len() } else { 0 }
+            && (expired || told.len() == if wants_keyspace { keyspace.len() } else { 0 })
+            // Whether expired keys still count is open, as with DBSIZE.
             && (!wants_keyspace
+                || expired
                 || keyspace
                     .iter()
                     .all(|(db, facts)| value(db).is_some_and(|value| value.starts_with(facts.as_str()))))
