@@ -126,7 +126,8 @@ fn without_descriptors_new_clients_wait_and_the_others_are_served() {
     call(&first, "PING\r\n", "+PONG\r\n");
     let open = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count() as u64;
     let pid = rustix::process::Pid::from_child(&child);
-    let set_limit = |limit| rustix::process::prlimit(Some(pid), rustix::process::Resource::Nofile, limit).unwrap();
+    let set_limit =
+        |limit| rustix::process::prlimit(Some(pid), rustix::process::Resource::Nofile, limit).unwrap();
     let before = rustix::process::getrlimit(rustix::process::Resource::Nofile);
     let before = set_limit(rustix::process::Rlimit { current: Some(open), ..before });
     let waiting = connect();
