@@ -200,9 +200,10 @@ pub fn describe(difference: &Difference) -> String {
     };
     let command: String = command_text(&difference.argv).chars().take(600).collect();
     format!(
-        "{command}\n  reference: {}\n  kevy:      {}",
+        "{command}\n  reference: {}\n  kevy:      {}\n  model:     {}",
         shown(&difference.reference),
-        shown(&difference.other)
+        shown(&difference.other),
+        shown(difference.model.as_deref().unwrap_or("(abstains)").as_bytes())
     )
 }
 

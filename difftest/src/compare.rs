@@ -4,6 +4,7 @@
 use kevy::command::spec::Tip;
 use kevy::command::table::{lookup, subcommand};
 use kevy::command::{Command, CommandId};
+use kevy::glob;
 use kevy::resp::Frame;
 
 use crate::wire::decode;
@@ -51,6 +52,10 @@ pub fn mode(row: &Command, argv: &[Vec<u8>]) -> Mode {
         Ttl | ExpireTime => Mode::Near(1),
         PTtl | PExpireTime => Mode::Near(5000),
         ObjectEncoding | ClientGetName => Mode::Exact,
+        // Each server has places of its own.
+        ConfigGet if argv.iter().skip(2).any(|pattern| glob::matches_nocase(pattern, b"unixsocket")) => {
+            Mode::Kind
+        }
         HGetAll | ConfigGet => Mode::PairsInAnyOrder,
         // Redis 8 has a module built in.
         ModuleList => Mode::Kind,
@@ -83,6 +88,13 @@ fn is_unsorted(argv: &[Vec<u8>]) -> bool {
 pub fn has_ties(argv: &[Vec<u8>]) -> bool {
     let has = |word: &[u8]| argv.iter().any(|arg| arg.eq_ignore_ascii_case(word));
     has(b"by") && has(b"alpha")
+}
+
+/// SORT … ALPHA BY with STORE or LIMIT: the model says nothing about the order of equal weights.
+pub fn sorts_in_open_order(argv: &[Vec<u8>]) -> bool {
+    let has = |word: &[u8]| argv.iter().any(|arg| arg.eq_ignore_ascii_case(word));
+    let sorts = row(argv).is_some_and(|row| matches!(row.id, CommandId::Sort | CommandId::SortRo));
+    sorts && has_ties(argv) && (has(b"store") || has(b"limit"))
 }
 
 /// Whether a frame is a message that came by a pattern.

@@ -300,16 +300,10 @@ pub fn plan(seed: u64, scope: &Scope) -> Generated {
     let protocol = if seed.is_multiple_of(2) { 2 } else { 3 };
     let Generated { plan, notes } =
         Gen::new(&mut Prng::new(seed), &Scope { protocol, ..scope.clone() }).plan();
-    let specified = plan.steps.into_iter().zip(notes).filter(|(step, _)| !sorts_in_open_order(argv_of(step)));
+    let specified =
+        plan.steps.into_iter().zip(notes).filter(|(step, _)| !compare::sorts_in_open_order(argv_of(step)));
     let (steps, notes) = specified.unzip();
     Generated { plan: Plan { steps }, notes }
-}
-
-/// SORT … ALPHA BY with STORE or LIMIT: the model says nothing about the order of equal weights.
-fn sorts_in_open_order(argv: &Argv) -> bool {
-    let has = |word: &[u8]| argv.iter().any(|arg| arg.eq_ignore_ascii_case(word));
-    let sorts = compare::row(argv).is_some_and(|row| matches!(row.id, CommandId::Sort | CommandId::SortRo));
-    sorts && has(b"alpha") && has(b"by") && (has(b"store") || has(b"limit"))
 }
 
 /// Commands that come upon keys nobody has asked for, and find some of them expired; WATCH finds its own expired at

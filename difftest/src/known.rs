@@ -3,10 +3,12 @@
 use std::fmt;
 
 use kevy::glob;
+use kevy::resp::Frame;
 use kevy::resp::repr::Repr;
 use kevy_model::generator::Word;
 
 use crate::runner::{Difference, Knows};
+use crate::wire::decode;
 
 /// One line of the file.
 #[derive(Clone, Debug)]
@@ -81,10 +83,69 @@ impl Knows for Known {
         let entry = self.entries.iter_mut().find(|entry| {
             matches(&entry.command, command.as_bytes())
                 && matches(&entry.reference, reference.as_bytes())
-                && matches(&entry.other, other.as_bytes())
+                && entry.allows(difference, &other)
         });
         entry.map(|entry| entry.hits += 1).is_some()
     }
+}
+
+impl Entry {
+    fn allows(&self, difference: &Difference, other: &str) -> bool {
+        let trees = || Some((decode(&difference.reference).ok()?, decode(&difference.other).ok()?));
+        if self.other == "(same numbers)" {
+            return trees().is_some_and(|(reference, other)| same_but_for_spelling(&reference, &other));
+        }
+        let more = self.other.strip_prefix("(also ").and_then(|rest| rest.strip_suffix(')'));
+        match more {
+            Some(names) => trees().is_some_and(|(reference, other)| adds_only(names, &reference, &other)),
+            None => matches(&self.other, other.as_bytes()),
+        }
+    }
+}
+
+/// Whether two replies are the same but for how their numbers are written.
+fn same_but_for_spelling(reference: &Frame, other: &Frame) -> bool {
+    if reference == other {
+        return true;
+    }
+    let number = |frame: &Frame| {
+        let bytes = frame.to_bytes();
+        let text = match frame {
+            Frame::Bulk(text) => text,
+            _ => bytes.strip_prefix(b",")?.trim_ascii_end(),
+        };
+        std::str::from_utf8(text).ok()?.parse::<f64>().ok().filter(|number| !number.is_nan())
+    };
+    match (reference, other) {
+        (Frame::Double(_), Frame::Double(_)) | (Frame::Bulk(_), Frame::Bulk(_)) => {
+            number(reference).is_some_and(|a| number(other) == Some(a))
+        }
+        (Frame::Array(a), Frame::Array(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_but_for_spelling(a, b))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the second map has all of the first and, besides, only entries with names of this pattern.
+fn adds_only(names: &str, reference: &Frame, other: &Frame) -> bool {
+    let pairs = |frame: &Frame| -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        let mut pairs: Vec<_> = match frame {
+            Frame::Map(pairs) => {
+                pairs.iter().map(|(name, value)| (name.to_bytes(), value.to_bytes())).collect()
+            }
+            Frame::Array(flat) => {
+                flat.chunks_exact(2).map(|pair| (pair[0].to_bytes(), pair[1].to_bytes())).collect()
+            }
+            _ => return None,
+        };
+        pairs.sort();
+        Some(pairs)
+    };
+    let (Some(reference), Some(mut other)) = (pairs(reference), pairs(other)) else { return false };
+    let named = format!("$* {names}");
+    other.retain(|pair| reference.contains(pair) || !matches(&named, reply_text(&pair.0).as_bytes()));
+    reference == other
 }
 
 fn matches(pattern: &str, text: &[u8]) -> bool {
@@ -106,6 +167,36 @@ pub fn reply_text(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    fn knows(kevy: &str, reference: &[u8], other: &[u8]) -> bool {
+        let text = format!("ZSCORE * | * | {kevy} | redis-7.0* | because");
+        let argv = vec![b"zscore".to_vec(), b"k".to_vec(), b"m".to_vec()];
+        let (reference, other) = (reference.to_vec(), other.to_vec());
+        let difference = Difference { step: None, argv, reference, other, model: None };
+        Known::parse(&text, "redis-7.0.15").unwrap().is_known(&difference)
+    }
+
+    #[test]
+    fn another_spelling_of_a_number_is_known_and_another_number_is_not() {
+        let same = |a: &[u8], b: &[u8]| knows("(same numbers)", a, b);
+        assert!(same(b"*2\r\n$1\r\na\r\n$4\r\n0.10\r\n", b"*2\r\n$1\r\na\r\n$3\r\n0.1\r\n"));
+        assert!(!same(b"*2\r\n$1\r\na\r\n$3\r\n0.1\r\n", b"*2\r\n$1\r\nb\r\n$3\r\n0.1\r\n"));
+        assert!(!same(b"$3\r\n0.1\r\n", b"$3\r\n0.2\r\n"));
+        assert!(same(b",9.2233720368547758e+18\r\n", b",9223372036854776000\r\n"));
+        assert!(!same(b"$3\r\n0.1\r\n", b"$-1\r\n"));
+        assert!(!same(b"*1\r\n:1\r\n", b"*0\r\n"));
+    }
+
+    #[test]
+    fn entries_of_a_map_that_are_only_in_one_are_known_by_name() {
+        let also = |a: &[u8], b: &[u8]| knows("(also new-*)", a, b);
+        let (old, new) =
+            (b"%1\r\n$1\r\na\r\n$1\r\n1\r\n", b"%2\r\n$5\r\nnew-b\r\n$1\r\n2\r\n$1\r\na\r\n$1\r\n1\r\n");
+        assert!(also(old, new));
+        assert!(!also(new, old));
+        assert!(!also(old, b"%2\r\n$1\r\nb\r\n$1\r\n2\r\n$1\r\na\r\n$1\r\n1\r\n"));
+        assert!(!also(old, b"%1\r\n$1\r\na\r\n$1\r\n2\r\n"));
+    }
+
     #[test]
     fn an_entry_is_about_some_oracles_and_goes_stale() {
         let text = "# comment\n\nGET * | -ERR old* | $-1 | redis-7.0* | texts were changed\n";
@@ -114,6 +205,7 @@ mod tests {
             argv: vec![b"get".to_vec(), b"k".to_vec()],
             reference: b"-ERR old text\r\n".to_vec(),
             other: b"$-1\r\n".to_vec(),
+            model: None,
         };
         let mut known = Known::parse(text, "redis-7.0.15").unwrap();
         assert_eq!(known.stale().len(), 1);

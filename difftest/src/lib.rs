@@ -2,6 +2,7 @@
 //! byte unless the command itself says that its reply is not determined.
 //!
 //! - [`runner`]: one plan, step by step, on two servers or on one and a recording.
+//! - [`voter`]: the model as the third voter of a live run.
 //! - [`compare`]: when two replies agree.
 //! - [`state`]: when two servers hold the same data.
 //! - [`known`]: differences that are accepted, each with a reason.
@@ -23,4 +24,5 @@ pub mod shrink;
 pub mod state;
 pub mod table;
 pub mod transcript;
+pub mod voter;
 pub mod wire;

@@ -35,6 +35,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
 
   --redis PATH     the reference; redis-server by default
   --kevy PATH      the server under test; the one compiled in by default
+  --kevy-args ARGS further options for kevy, separated by spaces, as --kevy-args '--shards 2'
   --tcp            talk to kevy over TCP instead of a Unix socket
   --known FILE     known differences
   --seed N         the first plan's seed; each plan has the next one
@@ -69,10 +70,11 @@ fn main() -> ExitCode {
         "check" => check(&options),
         "table" => check_table(&options),
         "report" => report(&options),
-        _ => {
+        "help" => {
             print!("{HELP}");
-            Ok(options.command == "help")
+            Ok(true)
         }
+        other => Err(format!("unknown command {other}; kevy-difftest --help lists them").into()),
     });
     match result {
         Ok(true) => ExitCode::SUCCESS,
@@ -112,6 +114,10 @@ fn serve(args: Vec<OsString>) -> ExitCode {
     }
 }
 
+fn number<T: std::str::FromStr>(option: &str, text: &str) -> Result<T> {
+    text.parse().map_err(|_| format!("{option} takes a number, not {text}").into())
+}
+
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 struct Options {
@@ -119,6 +125,8 @@ struct Options {
     files: Vec<PathBuf>,
     redis: PathBuf,
     kevy: Option<PathBuf>,
+    /// Further options for the subject.
+    kevy_args: Vec<String>,
     tcp: bool,
     known: PathBuf,
     seed: u64,
@@ -142,6 +150,7 @@ impl Options {
             files: Vec::new(),
             redis: "redis-server".into(),
             kevy: None,
+            kevy_args: Vec::new(),
             tcp: false,
             known: "difftest/known_differences".into(),
             seed: 1,
@@ -159,18 +168,22 @@ impl Options {
         };
         let mut args = args.iter().map(|arg| arg.to_string_lossy().into_owned());
         if let Some(command) = args.next() {
-            options.command = command;
+            let wants_help = ["--help", "-h"].contains(&command.as_str());
+            options.command = if wants_help { "help".into() } else { command };
         }
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
             match arg.as_str() {
                 "--redis" => options.redis = value()?.into(),
                 "--kevy" => options.kevy = Some(value()?.into()),
+                "--kevy-args" => {
+                    options.kevy_args = value()?.split_whitespace().map(str::to_owned).collect();
+                }
                 "--tcp" => options.tcp = true,
                 "--known" => options.known = value()?.into(),
-                "--seed" => options.seed = value()?.parse()?,
-                "--seconds" => options.seconds = value()?.parse()?,
-                "--commands" => options.commands = Some(value()?.parse()?),
+                "--seed" => options.seed = number(&arg, &value()?)?,
+                "--seconds" => options.seconds = number(&arg, &value()?)?,
+                "--commands" => options.commands = Some(number(&arg, &value()?)?),
                 "--proto" => {
                     options.protocols = match value()?.as_str() {
                         "2" => vec![2],
@@ -180,16 +193,25 @@ impl Options {
                     }
                 }
                 "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
-                "--steps" => options.steps = value()?.parse()?,
+                "--steps" => options.steps = number(&arg, &value()?)?,
                 "--no-waiting" => options.waiting = false,
                 "--floors" => options.floors = true,
                 "--shrink" => options.shrink = true,
                 "--failures" => options.failures = value()?.into(),
-                "--most" => options.most = value()?.parse()?,
+                "--most" => options.most = number(&arg, &value()?)?,
                 "--tally" => options.tally = Some(value()?.into()),
+                "--help" | "-h" => options.command = "help".into(),
                 _ if arg.starts_with("--") => return Err(format!("unknown option {arg}").into()),
                 _ => options.files.push(arg.into()),
             }
+        }
+        let takes_files =
+            ["replay", "shrink", "record", "check", "report"].contains(&options.command.as_str());
+        if takes_files && options.files.is_empty() {
+            return Err(format!("{} needs a file", options.command).into());
+        }
+        if !takes_files && let Some(file) = options.files.first() {
+            return Err(format!("{} takes no file, but was given {}", options.command, file.display()).into());
         }
         Ok(options)
     }
@@ -203,7 +225,8 @@ impl Options {
             Some(path) => Program::at(path),
             None => Program::built_in(std::env::current_exe()?),
         };
-        Ok(Server::start(&program, self.tcp, &[])?)
+        let args: Vec<&str> = self.kevy_args.iter().map(String::as_str).collect();
+        Ok(Server::start(&program, self.tcp, &args)?)
     }
 
     fn pair(&self) -> Result<Pair> {
@@ -267,10 +290,11 @@ fn run(options: &Options) -> Result<bool> {
     }
     let counts = done.counts;
     println!(
-        "plans {} commands {} frames {} deliveries {} transactions {} aborted {} skipped {} known {} differences {}",
+        "plans {} commands {} frames {} judged {} deliveries {} transactions {} aborted {} skipped {} known {} differences {}",
         done.plans,
         counts.commands,
         counts.frames,
+        counts.votes,
         counts.deliveries,
         counts.transactions,
         counts.aborted,

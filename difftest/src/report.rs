@@ -43,7 +43,7 @@ impl Conformance {
         let _ = writeln!(
             text,
             "Replies compared with a live server, byte for byte unless the command says that its reply is not \
-             determined by data and arguments. Oracles: {}.\n",
+             determined by data and arguments. Written by `kevy-difftest report` from the counts of the runs. Oracles: {}.\n",
             self.oracles.join(", ")
         );
         text.push_str("| command | options | pairs of options | replies | errors | RESP2 | RESP3 |\n");
@@ -87,6 +87,18 @@ impl Conformance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The document in the repository names each command that runs compare, and no other.
+    #[test]
+    fn the_document_has_a_row_for_each_command() {
+        let document = include_str!("../../CONFORMANCE.md");
+        let table = document.split("\n\nNot compared").next().expect("a table");
+        let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+        let named: Vec<&str> = rows.skip(1).filter(|name| *name != "**all**").collect();
+        let commands = TABLE.iter().filter(|row| excluded(row).is_none());
+        let expected: Vec<String> = commands.map(|row| row.name.replace('|', " ")).collect();
+        assert_eq!(named, expected, "kevy-difftest report writes CONFORMANCE.md");
+    }
 
     #[test]
     fn tallies_of_runs_become_rows() {

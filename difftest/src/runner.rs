@@ -19,6 +19,7 @@ use kevy_model::generator::{Note, Outcome, Plan, Step, Tally};
 
 use crate::compare;
 use crate::server::Server;
+use crate::voter::{Ballot, Objection, Voter, wall_clock};
 use crate::wire::{Wire, decode, encode};
 
 /// Bytes of a plan's argument list.
@@ -46,6 +47,8 @@ pub struct Difference {
     pub argv: Argv,
     pub reference: Vec<u8>,
     pub other: Vec<u8>,
+    /// What the model says about it.
+    pub model: Option<String>,
 }
 
 /// Why a plan stopped before its end.
@@ -74,6 +77,8 @@ pub struct Counts {
     pub aborted: u64,
     /// Differences that are known.
     pub known: u64,
+    /// Replies and deliveries that the model judged too.
+    pub votes: u64,
 }
 
 impl Counts {
@@ -85,6 +90,7 @@ impl Counts {
         self.transactions += other.transactions;
         self.aborted += other.aborted;
         self.known += other.known;
+        self.votes += other.votes;
     }
 }
 
@@ -441,6 +447,10 @@ impl Run<'_> {
             Reference::Live { server, control } => Source::Live(Side::new(server, control)),
             Reference::Recorded(events) => Source::Recorded(events),
         };
+        let mut voter = match &source {
+            Source::Live(_) => Voter::new(),
+            Source::Recorded(_) => Voter::absent(),
+        };
         let mut subject = Side::new(server, control);
         let mut tracker = Tracker::default();
         let plan = self.plan;
@@ -452,6 +462,7 @@ impl Run<'_> {
                 at = next;
                 continue;
             }
+            let started = wall_clock();
             let sent = send(&mut subject, &batch);
             let broken = |error: io::Error| {
                 let steps: Vec<String> = plan.steps[at..next].iter().map(Step::to_string).collect();
@@ -462,7 +473,33 @@ impl Run<'_> {
             if let Err(error) = sent {
                 return Err(self.failed(&batch, at, &events, &error));
             }
-            self.check(&mut subject, &batch, at, &events, &tracker)?;
+            let read = wall_clock();
+            let known = self.counts.known;
+            let checked = self.check(&mut subject, &batch, at, &events, &tracker);
+            if self.counts.known > known {
+                // The model may have sided with kevy.
+                voter.abstain();
+            }
+            let ballot = ballot(&batch, started, read);
+            match checked {
+                Err(Stop::Difference(mut difference)) => {
+                    difference.model =
+                        ballot.and_then(|ballot| sides(&voter, ballot, at, &events, &difference));
+                    return Err(Stop::Difference(difference));
+                }
+                checked => checked?,
+            }
+            if let Batch::Close(conn) = batch {
+                voter.close(conn);
+            }
+            if let Some(ballot) = ballot {
+                let vote = voter.vote(&ballot, &events);
+                self.counts.votes += std::mem::take(&mut voter.votes);
+                if let Err(objection) = vote {
+                    let (step, argv, reply, expects) = self::objection(&ballot, at, &events, &objection);
+                    self.differ(Some(step), argv, &reply, &expects)?;
+                }
+            }
             self.learn(&batch, &events, &mut tracker);
             at = next;
         }
@@ -691,8 +728,13 @@ impl Run<'_> {
         reference: &[u8],
         other: &[u8],
     ) -> Result<(), Stop> {
-        let difference =
-            Difference { step, argv: argv.clone(), reference: reference.to_vec(), other: other.to_vec() };
+        let difference = Difference {
+            step,
+            argv: argv.clone(),
+            reference: reference.to_vec(),
+            other: other.to_vec(),
+            model: None,
+        };
         if self.knows.is_known(&difference) {
             self.counts.known += 1;
             let succeeded = [reference, other].map(|reply| !reply.starts_with(b"-"));
@@ -784,13 +826,58 @@ impl Run<'_> {
     }
 }
 
+/// What the model is asked about a batch. The second server is sent its commands too, but the clock is the reference's.
+fn ballot<'b>(batch: &'b Batch<'_>, sent: i64, read: i64) -> Option<Ballot<'b>> {
+    let Batch::Commands { conn, manner, argvs, .. } = batch else { return None };
+    let pages = if let Manner::Pages(id) = manner { Some(*id) } else { None };
+    Some(Ballot { conn: *conn, argvs, pages, sent, read })
+}
+
+/// With whom the model sides in a difference.
+fn sides(
+    voter: &Voter,
+    ballot: Ballot<'_>,
+    first: usize,
+    events: &[Event],
+    difference: &Difference,
+) -> Option<String> {
+    let last = difference.step?.checked_sub(first)?;
+    let ballot = Ballot { argvs: ballot.argvs.get(..=last)?, ..ballot };
+    let says = match voter.verdict(&ballot, events, &difference.reference, &difference.other)? {
+        [true, true] => "allows both",
+        [true, false] => "sides with the reference",
+        [false, true] => "sides with kevy",
+        [false, false] => "allows neither",
+    };
+    Some(says.to_owned())
+}
+
+/// Reference and kevy agree, and the model does not. In the place of kevy's reply is what it expects, so that a known
+/// difference is about the model or about kevy and never about both.
+fn objection<'b>(
+    ballot: &Ballot<'b>,
+    first: usize,
+    events: &[Event],
+    objection: &Objection,
+) -> (usize, &'b Argv, Vec<u8>, Vec<u8>) {
+    let index = objection.index.unwrap_or(0);
+    let own = events.iter().filter(|event| event.conn == ballot.conn && !is_push(&event.frame));
+    let reply = match objection.index {
+        Some(index) if ballot.pages.is_none() => own.map(|event| event.frame.clone()).nth(index),
+        _ => None,
+    };
+    let reply = reply.unwrap_or_else(|| events.iter().flat_map(|event| event.frame.clone()).collect());
+    let expects = format!("(the model expects {}, not {})", objection.wanted, objection.got);
+    (first + index, ballot.argvs[index], reply, expects.into_bytes())
+}
+
 fn delivered_to(conn: usize) -> Argv {
     vec![format!("(delivered to connection {conn})").into_bytes()]
 }
 
 fn difference(step: Option<usize>, argv: &Argv, reference: &[u8], error: &io::Error) -> Difference {
     let other = format!("({error})").into_bytes();
-    Difference { step, argv: argv.clone(), reference: reference.to_vec(), other }
+    Difference { step, argv: argv.clone(), reference: reference.to_vec(), other, model: None }
 }
 
 /// Makes the second server's set what it would be had it chosen as the reference did.

@@ -26,7 +26,7 @@ pub fn clear(wire: &mut Wire) -> io::Result<()> {
 }
 
 /// What plans change of the configuration.
-const DEFAULTS: [(&str, &str); 9] = [
+pub const DEFAULTS: [(&str, &str); 9] = [
     ("hash-max-listpack-entries", "128"),
     ("hash-max-listpack-value", "64"),
     ("set-max-listpack-entries", "128"),
@@ -96,7 +96,7 @@ fn compare_keys(
 }
 
 fn difference(argv: Argv, reference: Vec<u8>, other: Vec<u8>) -> Difference {
-    Difference { step: None, argv, reference, other }
+    Difference { step: None, argv, reference, other, model: None }
 }
 
 fn words(words: &[&str]) -> Argv {

@@ -72,8 +72,13 @@ fn check(
     let (expected, actual) = (essence(reference.call(&argv)?), essence(subject.call(&argv)?));
     outcome.compared += 1;
     if expected != actual {
-        let difference =
-            Difference { step: None, argv, reference: expected.to_bytes(), other: actual.to_bytes() };
+        let difference = Difference {
+            step: None,
+            argv,
+            reference: expected.to_bytes(),
+            other: actual.to_bytes(),
+            model: None,
+        };
         if !known.is_known(&difference) {
             outcome.differences.push(difference);
         }
