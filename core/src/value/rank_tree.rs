@@ -114,11 +114,28 @@ impl<const LEAF: usize, const FAN: usize> RankTree<LEAF, FAN> {
         debug_assert!(!score.is_nan());
         let key = keys.key(handle);
         let (path, at) = self.descend(|scores, handles| leading(scores, handles, score, key, keys));
+        self.insert_at(&path, at, score, handle);
+    }
+
+    /// Adds an entry that comes after all others.
+    pub fn push_last(&mut self, score: f64, handle: Handle, keys: &impl Keys) {
+        debug_assert!(
+            self.len
+                .checked_sub(1)
+                .and_then(|rank| self.select(rank))
+                .is_none_or(|(last, last_handle)| last < score
+                    || last == score && keys.key(last_handle) < keys.key(handle))
+        );
+        let (path, at) = self.descend(|scores, _| scores.len());
+        self.insert_at(&path, at, score, handle);
+    }
+
+    fn insert_at(&mut self, path: &Path, at: Position, score: f64, handle: Handle) {
         self.len += 1;
         let leaf = &mut self.leaves[at.leaf];
         if (leaf.len as usize) < LEAF {
             leaf.insert(at.index, score, handle);
-            self.entered(&path, self.height, 1, (at.index == 0).then_some((score, handle)));
+            self.entered(path, self.height, 1, (at.index == 0).then_some((score, handle)));
             return;
         }
         let cut = if at.index == LEAF && leaf.next == NONE {
@@ -146,7 +163,7 @@ impl<const LEAF: usize, const FAN: usize> RankTree<LEAF, FAN> {
         if next != NONE {
             self.leaves[next].prev = id;
         }
-        self.divided(&path, first, count, Child { first: right_first, count: right_count, id }, cut);
+        self.divided(path, first, count, Child { first: right_first, count: right_count, id }, cut);
     }
 
     /// Removes an entry.
@@ -952,8 +969,13 @@ mod tests {
             if model.is_empty() || (grows && dice < 6) || (!grows && dice < 2) {
                 let handle = Handle(keys.len() as u32);
                 keys.push(format!("{:x}-{step}", rng.below(1 << 20)).into_bytes());
-                tree.insert(score, handle, &keys);
-                model.insert(place(&model, &keys, score, handle), (score, handle));
+                let at = place(&model, &keys, score, handle);
+                if at == model.len() && step.is_multiple_of(2) {
+                    tree.push_last(score, handle, &keys);
+                } else {
+                    tree.insert(score, handle, &keys);
+                }
+                model.insert(at, (score, handle));
             } else if dice < 8 || (grows && dice < 9) {
                 let (old, handle) = model.remove(rng.index(model.len()));
                 if dice.is_multiple_of(2) {

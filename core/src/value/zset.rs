@@ -208,7 +208,7 @@ impl Zset {
     pub fn with_hint(members: usize, member_len: usize, limits: &ZsetLimits, seed: u64) -> Self {
         let mut zset = Self::new(seed);
         if members > limits.max_listpack_entries || member_len > limits.max_listpack_value {
-            zset.encoded = Encoded::Large(Box::new(Large::new(seed)));
+            zset.encoded = Encoded::Large(Box::new(Large::new(members, seed)));
         }
         zset
     }
@@ -295,7 +295,7 @@ impl Zset {
     /// would be too many for a small one: what ZADD does to a set that is there.
     pub fn expect(&mut self, members: usize, limits: &ZsetLimits) {
         if members > limits.max_listpack_entries {
-            self.enlarge();
+            self.enlarge_for(members);
         }
     }
 
@@ -324,10 +324,7 @@ impl Zset {
             }
             let Some(score) = choose(None) else { return Inserted::Same };
             debug_assert!(!score.is_nan());
-            if listpack.len() / 2 < limits.max_listpack_entries + usize::from(crate::bug!(ZsetPackTooLong))
-                && member.len() <= limits.max_listpack_value
-                && listpack.safe_to_add(member.len())
-            {
+            if packed_fits(listpack, member, limits) {
                 packed_insert(listpack, member, score);
             } else {
                 self.enlarge().insert_with(member, |_| Some(score));
@@ -335,6 +332,17 @@ impl Zset {
             return Inserted::Added;
         }
         self.enlarge().insert_with(member, choose)
+    }
+
+    /// Adds a member that is not there and comes after all others; becomes large first if the limits ask for it.
+    pub fn push_last(&mut self, member: &[u8], score: f64, limits: &ZsetLimits) {
+        debug_assert!(!score.is_nan());
+        match &mut self.encoded {
+            Encoded::Packed(listpack) if packed_fits(listpack, member, limits) => {
+                packed_push(listpack, member, score);
+            }
+            _ => self.enlarge().push_last(member, score),
+        }
     }
 
     /// Removes `member`; its score if it was there.
@@ -548,10 +556,15 @@ impl Zset {
     }
 
     fn enlarge(&mut self) -> &mut Large {
+        self.enlarge_for(self.len())
+    }
+
+    /// As [`Zset::enlarge`], for a set that is about to have that many members.
+    fn enlarge_for(&mut self, members: usize) -> &mut Large {
         if let Encoded::Packed(listpack) = &self.encoded {
-            let mut large = Large::new(self.seed);
+            let mut large = Large::new(members, self.seed);
             for (member, score) in packed_pairs(listpack) {
-                large.insert_with(&member, |_| Some(score));
+                large.push_last(&member, score);
             }
             self.encoded = Encoded::Large(Box::new(large));
         }
@@ -660,8 +673,13 @@ struct Large {
 }
 
 impl Large {
-    fn new(seed: u64) -> Self {
-        Self { members: Members::new(seed), tree: RankTree::new() }
+    fn new(expected: usize, seed: u64) -> Self {
+        Self { members: Members::new(expected, seed), tree: RankTree::new() }
+    }
+
+    fn push_last(&mut self, member: &[u8], score: f64) {
+        let handle = self.members.add(member, score);
+        self.tree.push_last(score, handle, &self.members);
     }
 
     fn insert_with(&mut self, member: &[u8], choose: impl FnOnce(Option<f64>) -> Option<f64>) -> Inserted {
@@ -711,13 +729,29 @@ fn packed_find(listpack: &Listpack, member: &[u8]) -> Option<(Cursor, f64)> {
     Some((cursor, read_score(listpack.get(listpack.next(cursor)?))?))
 }
 
-/// Inserts a member that is not there at its place.
-fn packed_insert(listpack: &mut Listpack, member: &[u8], score: f64) {
-    let mut buffer = FloatBuffer::new();
-    let score_item = match exact_int(score) {
+/// Whether the limits leave a set small that gets one more member.
+fn packed_fits(listpack: &Listpack, member: &[u8], limits: &ZsetLimits) -> bool {
+    listpack.len() / 2 < limits.max_listpack_entries + usize::from(crate::bug!(ZsetPackTooLong))
+        && member.len() <= limits.max_listpack_value
+        && listpack.safe_to_add(member.len())
+}
+
+/// A score as a listpack has it.
+fn score_item(score: f64, buffer: &mut FloatBuffer) -> Item<'_> {
+    match exact_int(score) {
         Some(int) => Item::Int(int),
         None => Item::new(buffer.format(score)),
-    };
+    }
+}
+
+/// Adds a member behind all others.
+fn packed_push(listpack: &mut Listpack, member: &[u8], score: f64) {
+    listpack.push_back(member);
+    listpack.push_back(score_item(score, &mut FloatBuffer::new()));
+}
+
+/// Inserts a member that is not there at its place.
+fn packed_insert(listpack: &mut Listpack, member: &[u8], score: f64) {
     // Ascending insertion, as of timestamps, is worth a look at the end.
     let last = listpack.last().and_then(|last| read_score(listpack.get(last)));
     let place = if last.is_some_and(|last| last < score) {
@@ -731,12 +765,9 @@ fn packed_insert(listpack: &mut Listpack, member: &[u8], score: f64) {
     match place {
         Some(cursor) => {
             let cursor = listpack.insert_before(cursor, member);
-            listpack.insert_after(cursor, score_item);
+            listpack.insert_after(cursor, score_item(score, &mut FloatBuffer::new()));
         }
-        None => {
-            listpack.push_back(member);
-            listpack.push_back(score_item);
-        }
+        None => packed_push(listpack, member, score),
     }
 }
 
@@ -997,6 +1028,35 @@ mod tests {
         let random = zset.random(rng).map(|(member, score)| (score, member.to_vec()));
         assert_eq!(random.is_some(), len > 0);
         assert!(random.is_none_or(|row| model.0.contains(&row)));
+    }
+
+    /// Adding in order gives what inserting gives, in the same encoding, before and after every limit.
+    #[test]
+    fn pushed_members_are_inserted_members() {
+        let limits = ZsetLimits { max_listpack_entries: 9, max_listpack_value: 12 };
+        let mut large = 0;
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            let mut model = Model::default();
+            for _ in 0..rng.below(if seed % 2 == 0 { 16 } else { 2000 }) {
+                let member = format!("{}{}", rng.below(900), "x".repeat(rng.index(3) * rng.index(7)));
+                model.insert(member.as_bytes(), random_score(&mut rng, seed % 5 == 0));
+            }
+            let hint = if seed % 3 == 0 { model.0.len() } else { 0 };
+            let mut pushed = Zset::with_hint(hint, 0, &limits, seed);
+            let mut inserted = pushed.clone();
+            for (score, member) in &model.0 {
+                pushed.push_last(member, *score, &limits);
+                inserted.insert(member, *score, &limits);
+                assert_eq!(pushed.encoding(), inserted.encoding(), "seed {seed}");
+            }
+            large += usize::from(pushed.encoding() == ZsetEncoding::Skiplist);
+            let context = format!("pushed, seed {seed}");
+            for _ in 0..20 {
+                compare(&pushed, &model, &mut rng, seed % 5 == 0, &context);
+            }
+        }
+        assert!((20..180).contains(&large), "both encodings are met: {large}");
     }
 
     #[test]

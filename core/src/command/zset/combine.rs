@@ -107,7 +107,7 @@ fn store_result(c: &mut Call<'_>, combination: Combination, event: &'static str)
     let longest = rows.iter().map(|(member, _)| member.len()).max().unwrap_or(0);
     let mut result = Zset::with_hint(rows.len(), longest, &limits, c.data.keyspace.seed());
     for (member, score) in &rows {
-        result.insert(member, *score, &limits);
+        result.push_last(member, *score, &limits);
     }
     drop(rows);
     store(c, c.args.at(1), result, event);

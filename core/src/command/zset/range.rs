@@ -6,7 +6,7 @@
 use super::{Rows, report_removed, store};
 use crate::command::{Call, CommandError, Outcome};
 use crate::number::parse_range_f64;
-use crate::value::zset::{LexBound, Member, ScoreBound, Zset, ZsetEncoding};
+use crate::value::zset::{LexBound, ScoreBound, Zset, ZsetEncoding};
 use std::ops::Range;
 
 const NOT_SCORES: CommandError = CommandError::Text("ERR min or max is not a float");
@@ -260,13 +260,12 @@ pub fn zrangestore(c: &mut Call<'_>) -> Outcome {
         // set does not keep the sign of -0.
         let expected = if matches!(query.bounds, Bounds::Rank(..)) { members.len() } else { 0 };
         part.expect(expected, &limits);
-        let mut insert = |(member, score): (Member<'_>, f64)| {
-            part.insert(&member, score, &limits);
-        };
         if query.reverse {
-            members.rev().for_each(&mut insert);
+            members.rev().for_each(|(member, score)| {
+                part.insert(&member, score, &limits);
+            });
         } else {
-            members.for_each(&mut insert);
+            members.for_each(|(member, score)| part.push_last(&member, score, &limits));
         }
     }
     store(c, target, part, "zrangestore");

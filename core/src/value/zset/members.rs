@@ -29,8 +29,9 @@ pub struct Members {
 }
 
 impl Members {
-    pub fn new(seed: u64) -> Self {
-        Self { heap: Heap::new(), index: Index::new(), seed }
+    /// No members, and an index for about `expected`.
+    pub fn new(expected: usize, seed: u64) -> Self {
+        Self { heap: Heap::new(), index: Index::new(expected), seed }
     }
 
     pub fn find(&self, member: &[u8]) -> Option<Handle> {
@@ -404,9 +405,21 @@ const MAX_DEPTH: u32 = 24;
 const SPARSEST: usize = 8;
 
 impl<const SEGMENT: usize> Index<SEGMENT> {
-    fn new() -> Self {
-        let first = Segment { slots: Box::new([]), live: 0, depth: 0 };
-        Self { directory: vec![0], depth: 0, segments: vec![first], slots: 0 }
+    /// Divided already as `expected` handles would have it, each segment with room for its share.
+    fn new(expected: usize) -> Self {
+        let segments = expected.div_ceil(SEGMENT * 3 / 4).next_power_of_two().min(1 << MAX_DEPTH);
+        let depth = segments.trailing_zeros();
+        let room = match expected.div_ceil(segments) {
+            0 => 0,
+            share => (share * 5 / 4 + 8).min(SEGMENT),
+        };
+        let segment = Segment { slots: vec![EMPTY; room].into(), live: 0, depth };
+        Self {
+            directory: (0..segments as u32).collect(),
+            depth,
+            segments: vec![segment; segments],
+            slots: room * segments,
+        }
     }
 
     fn find(&self, hash: u32, is_sought: impl Fn(Handle) -> bool) -> Option<Handle> {
@@ -661,7 +674,8 @@ mod tests {
     fn agrees_with_a_map_at_every_step() {
         for (seed, hash_mask) in [(1, u32::MAX), (2, 0xff00_0000), (3, 0x0000_00ff), (4, u32::MAX)] {
             let mut rng = Rng::new(seed);
-            let mut tiny = Tiny { heap: Heap::new(), index: Index::new(), hash_mask };
+            let expected = [0, 5, 100][seed as usize % 3];
+            let mut tiny = Tiny { heap: Heap::new(), index: Index::new(expected), hash_mask };
             let mut model = BTreeMap::new();
             for step in 0..4000u32 {
                 let bytes = random_bytes(&mut rng, 400);
@@ -742,7 +756,7 @@ mod tests {
 
     #[test]
     fn a_clone_stands_alone() {
-        let mut members = Members::new(7);
+        let mut members = Members::new(0, 7);
         let handles: Vec<Handle> =
             (0..3000).map(|number| members.add(number.to_string().as_bytes(), 0.0)).collect();
         let copy = members.clone();
