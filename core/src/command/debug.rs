@@ -18,7 +18,6 @@ use sha1_smol::Sha1;
 use super::{Call, CommandError, Outcome};
 use crate::keyspace::UnixMillis;
 use crate::keyspace::entry::Entry;
-use crate::keyspace::table::Table;
 use crate::number::{FloatBuffer, parse_i64};
 use crate::resp::Protocol;
 use crate::value::{Object, Value, ValueRef};
@@ -120,13 +119,13 @@ impl Digest {
 
 /// The digest of all live keys of these databases.
 pub fn dataset_digest<'a>(
-    databases: impl IntoIterator<Item = &'a Table<Entry>>,
+    databases: impl IntoIterator<Item: Iterator<Item = &'a Entry>>,
     now: UnixMillis,
 ) -> [u8; 20] {
     let mut all = Digest::default();
-    for (index, table) in databases.into_iter().enumerate() {
+    for (index, entries) in databases.into_iter().enumerate() {
         let mut live =
-            table.iter().filter(|entry| entry.deadline().is_none_or(|deadline| now <= deadline)).peekable();
+            entries.filter(|entry| entry.deadline().is_none_or(|deadline| now <= deadline)).peekable();
         if live.peek().is_none() {
             continue;
         }
@@ -142,7 +141,8 @@ pub fn dataset_digest<'a>(
 }
 
 fn digest(c: &mut Call<'_>) {
-    let databases = c.data.keyspace.dbs.iter().map(|db| &db.table);
+    let dbs = &c.data.keyspace.dbs;
+    let databases = (0..dbs.len()).map(|db| dbs.tables(db).flat_map(|table| table.iter()));
     let digest = Digest(dataset_digest(databases, c.data.now));
     c.reply.simple(&digest.to_hex());
 }
@@ -288,7 +288,7 @@ mod tests {
     use crate::command::testing::Db;
 
     fn hex(db: &Db) -> String {
-        dataset_digest(db.keyspace.dbs.iter().map(|db| &db.table), db.now)
+        dataset_digest((0..db.keyspace.dbs.len()).map(|at| db.keyspace.dbs.own(at).table.iter()), db.now)
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()

@@ -6,7 +6,7 @@ use crate::number::parse_i64;
 use crate::rng::Rng;
 
 pub fn dbsize(c: &mut Call<'_>) -> Outcome {
-    c.reply.int(c.data.keyspace.dbs[c.data.db].len() as i64);
+    c.reply.int(c.data.keyspace.dbs.keys(c.data.db) as i64);
     Ok(())
 }
 

@@ -757,7 +757,7 @@ mod tests {
         ] {
             db.ok("SETEX k 100 5");
             db.ok(command);
-            assert_eq!(db.keyspace.dbs[0].volatile(), usize::from(keeps), "{command}");
+            assert_eq!(db.keyspace.dbs.volatile(0), usize::from(keeps), "{command}");
             db.advance(100_000);
             assert_ne!(db.run("GET k"), "(nil)", "{command}: at the deadline");
             db.advance(1);

@@ -72,7 +72,7 @@ macro_rules! typed_access {
             let hash = self.drop_expired(key);
             let seed = self.keyspace.seed();
             let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
-            let (entry, created) = dbs[self.db].table.find_or_insert_hashed(hash, key, || {
+            let (entry, created) = dbs.at_mut(self.db, hash).table.find_or_insert_hashed(hash, key, || {
                 let empty: fn(u64) -> $Type = $empty;
                 Entry::new(key, Value::from(Object::$Variant(empty(seed))), None)
             });
@@ -108,8 +108,9 @@ impl<'a> Data<'a> {
         &mut self.keyspace.rng
     }
 
-    fn current(&mut self) -> &mut Db {
-        &mut self.keyspace.dbs[self.db]
+    /// The part of the selected database that keys of this hash are in.
+    fn at(&mut self, hash: u64) -> &mut Db {
+        self.keyspace.dbs.at_mut(self.db, hash)
     }
 
     // --- Looking up -------------------------------------------------------------------------------------------
@@ -120,22 +121,22 @@ impl<'a> Data<'a> {
     pub fn prefetch_run(&self, keys: Args<'_>, at: usize, step: usize) {
         const RUN: usize = 16;
         if at.is_multiple_of(RUN * step) && keys.len() - at > step {
-            let table = &self.keyspace.dbs[self.db].table;
+            let dbs = &self.keyspace.dbs;
             let mut hashes = [0; RUN];
             let mut count = 0;
             for key in keys.from(at).iter().step_by(step).take(RUN) {
-                hashes[count] = table.hash(key);
-                table.prefetch(hashes[count]);
+                hashes[count] = dbs.hash(key);
+                dbs.at(self.db, hashes[count]).table.prefetch(hashes[count]);
                 count += 1;
             }
-            hashes[..count].iter().for_each(|&hash| table.prefetch_entry(hash));
+            hashes[..count].iter().for_each(|&hash| dbs.at(self.db, hash).table.prefetch_entry(hash));
         }
     }
 
     /// The live entry at `key`, without counting the access in any way (DEBUG, MEMORY USAGE).
     pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
         let hash = self.drop_expired(key);
-        self.keyspace.dbs[self.db].table.find_hashed(hash, key)
+        self.keyspace.dbs.at(self.db, hash).table.find_hashed(hash, key)
     }
 
     /// The live entry at `key` for a read: counts a keyspace hit or miss and refreshes the access field.
@@ -154,7 +155,7 @@ impl<'a> Data<'a> {
     /// entries be looked at side by side.
     #[inline]
     pub fn again(&self, key: &[u8]) -> Option<&Entry> {
-        self.keyspace.dbs[self.db].table.find(key)
+        self.keyspace.dbs.find(self.db, key)
     }
 
     /// The live entry at `key` for a question about the key: counts a hit or miss, leaves the access field alone
@@ -175,7 +176,7 @@ impl<'a> Data<'a> {
     fn look_up(&mut self, key: &[u8], refresh: bool) -> (Option<&Entry>, &mut Rng) {
         let hash = self.drop_expired(key);
         if self.settings.notify_keyspace_events & Class::KEY_MISS != 0
-            && self.current().table.find_hashed(hash, key).is_none()
+            && self.at(hash).table.find_hashed(hash, key).is_none()
         {
             self.notify(Class::KEY_MISS, "keymiss", key);
         }
@@ -185,7 +186,7 @@ impl<'a> Data<'a> {
     #[inline(always)]
     fn count_lookup(&mut self, hash: u64, key: &[u8], refresh: bool) -> (Option<&Entry>, &mut Rng) {
         let Keyspace { dbs, rng, stats, .. } = &mut *self.keyspace;
-        let Some(entry) = dbs[self.db].table.find_hashed(hash, key) else {
+        let Some(entry) = dbs.at(self.db, hash).table.find_hashed(hash, key) else {
             stats.misses += 1;
             return (None, rng);
         };
@@ -207,7 +208,7 @@ impl<'a> Data<'a> {
     pub fn write_and_rng(&mut self, key: &[u8]) -> (Option<&mut Entry>, &mut Rng) {
         let hash = self.drop_expired(key);
         let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
-        let Some(entry) = dbs[self.db].table.find_mut_hashed(hash, key) else {
+        let Some(entry) = dbs.at_mut(self.db, hash).table.find_mut_hashed(hash, key) else {
             return (None, rng);
         };
         if !self.access.no_touch {
@@ -224,8 +225,8 @@ impl<'a> Data<'a> {
     /// Removes the entry at `key` if its deadline has passed: no lookup may come before this. Returns the key's hash.
     #[inline]
     fn drop_expired(&mut self, key: &[u8]) -> u64 {
-        let table = &self.keyspace.dbs[self.db].table;
-        let hash = table.hash(key);
+        let hash = self.keyspace.dbs.hash(key);
+        let table = &self.keyspace.dbs.at(self.db, hash).table;
         if table.deadlines() > 0
             && let Some(entry) = table.find_hashed(hash, key)
             && let Some(deadline) = entry.deadline()
@@ -263,7 +264,7 @@ impl<'a> Data<'a> {
         let hash = self.drop_expired(key);
         let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
         let empty = || Entry::with_bytes(key, b"", true, None);
-        let (entry, created) = dbs[self.db].table.find_or_insert_hashed(hash, key, empty);
+        let (entry, created) = dbs.at_mut(self.db, hash).table.find_or_insert_hashed(hash, key, empty);
         if created {
             super::first_touch(entry, self.now, self.settings);
             report_added(self.effects, self.settings, self.db, entry);
@@ -363,8 +364,8 @@ impl<'a> Data<'a> {
     /// As [`set_string`](Self::set_string), with the encoding given. One lookup; what is there is overwritten in place.
     pub fn set_encoded_string(&mut self, key: &[u8], value: ValueRef<'_>, deadline: NewDeadline) {
         let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
-        let table = &mut dbs[self.db].table;
-        let hash = table.hash(key);
+        let hash = dbs.hash(key);
+        let table = &mut dbs.at_mut(self.db, hash).table;
         if let Some(entry) = table.find_mut_hashed(hash, key) {
             let old = entry.deadline();
             if old.is_none_or(|deadline| self.now <= deadline) {
@@ -405,12 +406,13 @@ impl<'a> Data<'a> {
         };
         super::first_touch(&entry, self.now, self.settings);
         report_added(self.effects, self.settings, self.db, &entry);
-        self.current().table.insert_new(hash, entry);
+        self.at(hash).table.insert_new(hash, entry);
     }
 
     /// Sets the deadline of an existing key.
     pub fn set_deadline(&mut self, key: &[u8], deadline: Option<UnixMillis>) {
-        self.current().set_deadline(key, deadline);
+        let hash = self.keyspace.dbs.hash(key);
+        self.at(hash).set_deadline(key, deadline);
     }
 
     /// Removes `key`; its value becomes garbage. Reports nothing. Returns whether it was there (and not expired).
@@ -427,7 +429,8 @@ impl<'a> Data<'a> {
     /// Removes `key` because the result to be stored there is empty: as in Redis, a key whose deadline has passed is
     /// deleted then, and does not expire. Reports nothing. Returns whether it was there.
     pub fn remove_target(&mut self, key: &[u8]) -> bool {
-        match self.current().remove(key) {
+        let hash = self.keyspace.dbs.hash(key);
+        match self.at(hash).table.remove_hashed(hash, key) {
             Some(entry) => {
                 self.discard(entry);
                 true
@@ -439,13 +442,14 @@ impl<'a> Data<'a> {
     /// Takes the entry out of the keyspace. Reports nothing.
     pub fn take(&mut self, key: &[u8]) -> Option<Entry> {
         let hash = self.drop_expired(key);
-        self.current().table.remove_hashed(hash, key)
+        self.at(hash).table.remove_hashed(hash, key)
     }
 
     /// Puts in an entry whose key is not there, as [`add`](Self::add) does.
     pub fn insert_entry(&mut self, entry: Entry) {
         report_added(self.effects, self.settings, self.db, &entry);
-        self.current().insert(entry);
+        let hash = self.keyspace.dbs.hash(entry.key());
+        self.at(hash).insert(entry);
     }
 
     pub(super) fn discard(&mut self, entry: Entry) {
@@ -468,11 +472,12 @@ impl<'a> Data<'a> {
 
     /// Empties a database; what it held becomes garbage. Tells watchers of its keys. Returns how many keys it had.
     pub fn flush(&mut self, db: usize) -> usize {
-        let keys = self.keyspace.dbs[db].len();
+        let keys = self.keyspace.dbs.keys(db);
         if keys > 0 {
-            let emptied = self.keyspace.flush(db);
             self.effects.whole.push(Whole::Flushed(db as u32));
-            self.effects.garbage.push(Garbage::Db(db as u32, Box::new(emptied)));
+            for emptied in self.keyspace.dbs.flush(db) {
+                self.effects.garbage.push(Garbage::Db(db as u32, Box::new(emptied)));
+            }
         }
         keys
     }
@@ -487,7 +492,8 @@ impl<'a> Data<'a> {
 
     /// Removes an entry whose deadline has passed.
     fn expire(&mut self, key: &[u8]) {
-        if let Some(entry) = self.current().remove(key) {
+        let hash = self.keyspace.dbs.hash(key);
+        if let Some(entry) = self.at(hash).table.remove_hashed(hash, key) {
             self.expired(entry);
         }
     }
@@ -517,7 +523,11 @@ impl<'a> Data<'a> {
         let mut expired = Vec::new();
         // The sweep takes what is due at its instant; a key is expired only after its deadline.
         let due = self.now.saturating_sub(1);
-        self.current().table.sweep_expired(due, cursor, budget, |entry| expired.push(entry));
+        self.keyspace
+            .dbs
+            .own_mut(self.db)
+            .table
+            .sweep_expired(due, cursor, budget, |entry| expired.push(entry));
         let count = expired.len();
         for entry in expired {
             self.expired(entry);

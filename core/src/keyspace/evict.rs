@@ -85,7 +85,7 @@ impl Data<'_> {
         for at in 0..databases {
             let db = (first + at) % databases;
             let super::Keyspace { dbs, rng, .. } = &mut *self.keyspace;
-            let table = &dbs[db].table;
+            let table = &dbs.own(db).table;
             let (now, settings) = (self.now, self.settings);
             let mut consider = |entry: &Entry| {
                 let score = badness(entry, now, settings);
@@ -105,7 +105,7 @@ impl Data<'_> {
         let Some((_, db, key)) = best else { return false };
         let mut data = self.select(db);
         data.keyspace.stats.evicted += 1;
-        if let Some(entry) = data.keyspace.dbs[db].remove(&key) {
+        if let Some(entry) = data.keyspace.dbs.own_mut(db).remove(&key) {
             data.discard(entry);
         }
         let command: &[u8] = if data.settings.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };

@@ -4,6 +4,7 @@
 //! ([`crate::command`]), when the active expiry cycle or eviction runs (the owner decides, and passes the time in).
 
 mod data;
+mod dbs;
 mod effects;
 pub mod entry;
 pub mod evict;
@@ -11,6 +12,7 @@ mod settings;
 pub mod table;
 
 pub use data::{Access, Data, NewDeadline};
+pub use dbs::{Dbs, Slice};
 pub use effects::{Class, Effects, Event, Garbage, Interest, KeyRef, Record, Whole};
 pub use settings::{EvictionPolicy, Settings};
 
@@ -76,10 +78,10 @@ impl Db {
     }
 }
 
-/// All databases of a shard.
+/// All databases, or a slice of them.
 #[derive(Debug)]
 pub struct Keyspace {
-    pub dbs: Vec<Db>,
+    pub dbs: Dbs,
     pub stats: Stats,
     pub rng: Rng,
     seed: u64,
@@ -88,14 +90,21 @@ pub struct Keyspace {
 impl Keyspace {
     /// `seed` keys the hash functions and every random choice (SPOP, RANDOMKEY, eviction …).
     pub fn new(databases: usize, seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let seed = rng.next_u64();
-        Self { dbs: (0..databases).map(|_| Db::new(seed)).collect(), stats: Stats::default(), rng, seed }
+        Self::slice(databases, seed, Slice::WHOLE)
     }
 
-    /// Empties a database; what it held is returned, because freeing it can take long.
-    pub fn flush(&mut self, db: usize) -> Db {
-        std::mem::replace(&mut self.dbs[db], Db::new(self.seed))
+    /// One slice. All slices of a keyspace have the same seed: they agree on where a key is at home, and choose
+    /// differently all the same.
+    pub fn slice(databases: usize, seed: u64, slice: Slice) -> Self {
+        let seed_of_hashes = Rng::new(seed).next_u64();
+        let mut rng = Rng::new(seed.wrapping_add(slice.index as u64));
+        rng.next_u64();
+        Self {
+            dbs: Dbs::new(databases, slice, seed_of_hashes),
+            stats: Stats::default(),
+            rng,
+            seed: seed_of_hashes,
+        }
     }
 
     /// The seed for the hash function of collections in this keyspace.

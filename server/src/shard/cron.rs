@@ -111,7 +111,7 @@ impl Shard {
             }
             let db = self.cron.expire_db % self.realm.keyspace.dbs.len();
             let mut at = self.cron.expire_at;
-            if self.realm.keyspace.dbs[db].volatile() > 0 {
+            if self.realm.keyspace.dbs.own(db).volatile() > 0 {
                 removed += self.data(db).expire_cycle(&mut at, &mut budget);
                 self.commit();
                 self.serve_blocked();

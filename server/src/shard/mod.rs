@@ -558,7 +558,11 @@ impl Shard {
     /// Asks for the cache lines of the first keys of decoded commands, in two passes: the bucket, then the entry.
     fn prefetch(&self, id: ConnId, bytes: &[u8], batch: &Batch) {
         let Some(conn) = self.conns[id.0 as usize].as_deref() else { return };
-        let table = &self.realm.keyspace.dbs[conn.db].table;
+        let dbs = &self.realm.keyspace.dbs;
+        if dbs.slice().count > 1 {
+            return;
+        }
+        let table = &dbs.own(conn.db).table;
         let mut hashes = [0u64; BATCH];
         let mut count = 0;
         for decoded in &batch.commands {
@@ -887,7 +891,7 @@ impl Shard {
         while let Some(key) = self.realm.take_ready() {
             let (mut served, last) = (0, self.realm.waiters.last_ticket());
             while let Some(waiter) = self.realm.waiters.next_in_queue(&key, served, last) {
-                let entry = self.realm.keyspace.dbs[key.db as usize].table.find(&key.key);
+                let entry = self.realm.keyspace.dbs.find(key.db as usize, &key.key);
                 let Some(entry) =
                     entry.filter(|entry| entry.deadline().is_none_or(|deadline| self.now.unix <= deadline))
                 else {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use foldhash::quality::FixedState;
 use kevy::command::{Block, Command};
-use kevy::keyspace::{Effects, Garbage, Keyspace, Record, UnixMillis, Whole};
+use kevy::keyspace::{Dbs, Effects, Garbage, Keyspace, Record, UnixMillis, Whole};
 use kevy::resp::Argv;
 
 use super::conn::ConnId;
@@ -59,60 +59,20 @@ impl Realm {
 
     /// Moves WATCH versions on, from what was recorded. Must come before the record is cleared.
     pub fn bump_versions(&mut self) {
-        if self.versions.is_empty() {
-            return;
-        }
-        for &key in &self.effects.keys {
-            self.versions.bump(key.db, self.effects.key(key));
-        }
-        for &whole in &self.effects.whole {
-            match whole {
-                Whole::Flushed(db) => {
-                    let emptied = self.effects.garbage.iter().find_map(|garbage| match garbage {
-                        Garbage::Db(index, emptied) if *index == db => Some(emptied),
-                        _ => None,
-                    });
-                    if let Some(emptied) = emptied {
-                        self.versions.bump_if(|at, key| at == db && emptied.table.find(key).is_some());
-                    }
-                }
-                Whole::Swapped(a, b) => {
-                    let dbs = &self.keyspace.dbs;
-                    self.versions.bump_if(|at, key| {
-                        (at == a || at == b)
-                            && (dbs[a as usize].table.find(key).is_some()
-                                || dbs[b as usize].table.find(key).is_some())
-                    });
-                }
-            }
-        }
+        self.versions.follow(&self.effects, &self.keyspace.dbs);
     }
 
     /// Notes the keys to offer to blocked clients, in the order in which they became ready: those recorded, and after
     /// SWAPDB those that somebody waits for and that the other database brought.
     pub fn collect_ready(&mut self) {
-        if self.waiters.is_empty() {
-            return;
-        }
-        let Self { effects, waiters, keyspace, ready, .. } = self;
-        for &key in &effects.ready {
-            let key = DbKey { db: key.db, key: effects.key(key).into() };
-            if waiters.mark_ready(&key) {
-                ready.push_back(key);
-            }
-        }
-        for &whole in &effects.whole {
-            if let Whole::Swapped(a, b) = whole {
-                let mut brought: Vec<DbKey> = (waiters.queues.keys())
-                    .filter(|at| at.db == a || at.db == b)
-                    .filter(|at| keyspace.dbs[at.db as usize].table.find(&at.key).is_some())
-                    .cloned()
-                    .collect();
-                brought.sort();
-                brought.retain(|key| waiters.mark_ready(key));
-                ready.extend(brought);
-            }
-        }
+        collect_ready(&mut self.waiters, &mut self.ready, &self.effects, &self.keyspace.dbs);
+    }
+
+    /// [`Realm::bump_versions`] and [`Realm::collect_ready`] from the record of a command that had this realm's slice
+    /// of the keyspace among others.
+    pub fn follow(&mut self, effects: &Effects, dbs: &Dbs) {
+        self.versions.follow(effects, dbs);
+        collect_ready(&mut self.waiters, &mut self.ready, effects, dbs);
     }
 
     /// Whether there are keys to be offered to the clients that wait for them.
@@ -129,6 +89,31 @@ impl Realm {
             queue.ready = false;
         }
         Some(key)
+    }
+}
+
+/// See [`Realm::collect_ready`].
+fn collect_ready(waiters: &mut Waiters, ready: &mut VecDeque<DbKey>, effects: &Effects, dbs: &Dbs) {
+    if waiters.is_empty() {
+        return;
+    }
+    for &key in &effects.ready {
+        let key = DbKey { db: key.db, key: effects.key(key).into() };
+        if waiters.mark_ready(&key) {
+            ready.push_back(key);
+        }
+    }
+    for &whole in &effects.whole {
+        if let Whole::Swapped(a, b) = whole {
+            let mut brought: Vec<DbKey> = (waiters.queues.keys())
+                .filter(|at| at.db == a || at.db == b)
+                .filter(|at| dbs.find(at.db as usize, &at.key).is_some())
+                .cloned()
+                .collect();
+            brought.sort();
+            brought.retain(|key| waiters.mark_ready(key));
+            ready.extend(brought);
+        }
     }
 }
 
@@ -175,6 +160,35 @@ impl Versions {
     /// The version of a watched key.
     pub fn version(&self, at: &DbKey) -> u64 {
         self.watched.get(at).map_or(0, |watched| watched.version)
+    }
+
+    /// Moves versions on, from what a command recorded.
+    pub fn follow(&mut self, effects: &Effects, dbs: &Dbs) {
+        if self.is_empty() {
+            return;
+        }
+        for &key in &effects.keys {
+            self.bump(key.db, effects.key(key));
+        }
+        for &whole in &effects.whole {
+            match whole {
+                Whole::Flushed(db) => {
+                    let had = |key: &[u8]| {
+                        effects.garbage.iter().any(|garbage| {
+                            matches!(garbage, Garbage::Db(index, emptied)
+                                if *index == db && emptied.table.find(key).is_some())
+                        })
+                    };
+                    self.bump_if(|at, key| at == db && had(key));
+                }
+                Whole::Swapped(a, b) => {
+                    self.bump_if(|at, key| {
+                        (at == a || at == b)
+                            && (dbs.find(a as usize, key).is_some() || dbs.find(b as usize, key).is_some())
+                    });
+                }
+            }
+        }
     }
 
     fn bump(&mut self, db: u32, key: &[u8]) {

@@ -11,7 +11,7 @@ pub fn keys(c: &mut Call<'_>) -> Outcome {
     let Call { data, reply, .. } = c;
     let start = reply.deferred_array();
     let mut found = 0;
-    for entry in data.keyspace.dbs[data.db].table.iter() {
+    for entry in data.keyspace.dbs.tables(data.db).flat_map(|table| table.iter()) {
         let expired =
             entry.deadline().is_some_and(|deadline| data.now > deadline) && !crate::bug!(KeysShowsExpired);
         if !expired && (pattern == b"*" || glob::matches(pattern, entry.key())) {
@@ -29,7 +29,7 @@ pub fn scan(c: &mut Call<'_>) -> Outcome {
     let Call { data, reply, .. } = c;
     let (mut found, mut encoded, mut expired) = (0, Vec::new(), Vec::new());
     let mut keys = Reply::new(&mut encoded, reply.protocol());
-    let next = data.keyspace.dbs[data.db].table.scan(cursor, options.count, |entry| {
+    let next = data.keyspace.dbs.scan(data.db, cursor, options.count, |entry| {
         if entry.deadline().is_some_and(|deadline| data.now > deadline) {
             expired.push(entry.key().to_vec());
             return;
@@ -57,7 +57,7 @@ pub fn randomkey(c: &mut Call<'_>) -> Outcome {
     loop {
         let keyspace = &mut *c.data.keyspace;
         let rng = &mut keyspace.rng;
-        let Some(entry) = keyspace.dbs[c.data.db].table.random(&mut || rng.next_u64()) else {
+        let Some(entry) = keyspace.dbs.random(c.data.db, rng) else {
             c.reply.null();
             return Ok(());
         };

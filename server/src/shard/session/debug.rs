@@ -106,7 +106,7 @@ fn on_data(s: &mut Session<'_>) -> Result<bool, CommandError> {
 fn htstats(s: &mut Session<'_>) -> Outcome {
     let number = s.int(2)?;
     let dbs = &s.shard.realm.keyspace.dbs;
-    let Some(db) = usize::try_from(number).ok().and_then(|number| dbs.get(number)) else {
+    let Some(db) = usize::try_from(number).ok().filter(|&db| db < dbs.len()) else {
         return Err(CommandError::Text("ERR Out of range database"));
     };
     let table = |len: usize| {
@@ -115,7 +115,7 @@ fn htstats(s: &mut Session<'_>) -> Outcome {
         }
         format!("Hash table 0 stats (main hash table):\n table size: {len}\n number of elements: {len}\n")
     };
-    let text = format!("[Dictionary HT]\n{}[Expires HT]\n{}", table(db.len()), table(db.volatile()));
+    let text = format!("[Dictionary HT]\n{}[Expires HT]\n{}", table(dbs.keys(db)), table(dbs.volatile(db)));
     s.reply.verbatim(b"txt", text.as_bytes());
     Ok(())
 }

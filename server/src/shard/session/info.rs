@@ -488,11 +488,13 @@ fn cluster(_: &Shard, out: &mut Fields) {
 }
 
 fn keyspace(shard: &Shard, out: &mut Fields) {
-    for (number, db) in shard.realm.keyspace.dbs.iter().enumerate() {
-        if !db.is_empty() {
+    let dbs = &shard.realm.keyspace.dbs;
+    for db in 0..dbs.len() {
+        let keys = dbs.keys(db);
+        if keys > 0 {
             out.field(
-                &format!("db{number}"),
-                format_args!("keys={},expires={},avg_ttl=0,subexpiry=0", db.len(), db.volatile()),
+                &format!("db{db}"),
+                format_args!("keys={keys},expires={},avg_ttl=0,subexpiry=0", dbs.volatile(db)),
             );
         }
     }
@@ -502,7 +504,8 @@ fn kevy(shard: &Shard, out: &mut Fields) {
     out.field("kevy_version", crate::VERSION);
     out.field("shards", 1);
     out.field("io_backend", "epoll");
-    let keys: usize = shard.realm.keyspace.dbs.iter().map(|db| db.len()).sum();
+    let dbs = &shard.realm.keyspace.dbs;
+    let keys: usize = (0..dbs.len()).map(|db| dbs.own(db).len()).sum();
     out.field(
         "shard0",
         format_args!(

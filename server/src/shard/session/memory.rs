@@ -10,11 +10,12 @@ const TABLE_BYTES_PER_KEY: usize = 10;
 
 pub fn stats(s: &mut Session<'_>) -> Outcome {
     let memory = MemoryUse::of(s.shard);
-    let dbs: Vec<(usize, usize, usize)> = (s.shard.realm.keyspace.dbs.iter().enumerate())
-        .filter(|(_, db)| !db.is_empty())
-        .map(|(number, db)| (number, db.len() * TABLE_BYTES_PER_KEY, db.volatile() * TABLE_BYTES_PER_KEY))
+    let all = &s.shard.realm.keyspace.dbs;
+    let dbs: Vec<(usize, usize, usize)> = (0..all.len())
+        .filter(|&db| all.keys(db) > 0)
+        .map(|db| (db, all.keys(db) * TABLE_BYTES_PER_KEY, all.volatile(db) * TABLE_BYTES_PER_KEY))
         .collect();
-    let keys: usize = s.shard.realm.keyspace.dbs.iter().map(|db| db.len()).sum();
+    let keys: usize = (0..all.len()).map(|db| all.keys(db)).sum();
     let tables: usize = dbs.iter().map(|(_, main, _)| main).sum();
     let r = &mut s.reply;
     let start = r.mark();

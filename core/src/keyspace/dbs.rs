@@ -1,0 +1,286 @@
+//! The numbered databases of one slice of the keyspace, and of all that were gathered with it.
+//!
+//! A keyspace may be cut into slices by the hash of the key, whatever the database: a key, its copies and its watchers
+//! are at home in one slice. A slice alone answers for its own keys. For a command that needs keys of several, one
+//! slice [takes in](Dbs::gather) the databases of the others, runs the command as if it were the whole keyspace, and
+//! [gives them back](Dbs::scatter). A keyspace that is not cut is one slice of one, and pays one branch a lookup.
+
+use super::Db;
+use super::entry::Entry;
+use super::table::Table;
+use crate::rng::Rng;
+
+/// Which part of the keyspace: `index` of `count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slice {
+    pub index: usize,
+    pub count: usize,
+}
+
+impl Slice {
+    /// The keyspace in one piece.
+    pub const WHOLE: Slice = Slice { index: 0, count: 1 };
+
+    /// The index of the slice that keys of this hash are at home in, of `count`.
+    ///
+    /// Mixed anew: a table finds places by the hash's bits, and must not find only some of them used.
+    #[inline]
+    pub fn of(hash: u64, count: usize) -> usize {
+        (((hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) * count as u64) >> 32) as usize
+    }
+}
+
+/// See the module documentation.
+#[derive(Debug)]
+pub struct Dbs {
+    own: Vec<Db>,
+    slice: Slice,
+    /// By slice, the own place `None`; empty while nothing is gathered.
+    gathered: Vec<Option<Vec<Db>>>,
+    seed: u64,
+}
+
+impl Dbs {
+    pub(super) fn new(databases: usize, slice: Slice, seed: u64) -> Self {
+        let own = (0..databases).map(|_| Db::new(seed)).collect();
+        Self { own, slice, gathered: Vec::new(), seed }
+    }
+
+    /// Number of databases.
+    #[allow(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.own.len()
+    }
+
+    pub fn slice(&self) -> Slice {
+        self.slice
+    }
+
+    /// The hash of a key: the same in all databases and slices.
+    #[inline]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.own[0].table.hash(key)
+    }
+
+    /// The slice that a key is at home in.
+    #[inline]
+    pub fn home(&self, key: &[u8]) -> usize {
+        if self.slice.count == 1 { 0 } else { Slice::of(self.hash(key), self.slice.count) }
+    }
+
+    /// The part of database `db` that keys of this hash are in.
+    ///
+    /// # Panics
+    ///
+    /// If it was not gathered: nobody looks for a key where it cannot be.
+    #[inline]
+    pub fn at(&self, db: usize, hash: u64) -> &Db {
+        if self.slice.count == 1 { &self.own[db] } else { self.part(Slice::of(hash, self.slice.count), db) }
+    }
+
+    /// [`Dbs::at`], to change it.
+    #[inline]
+    pub fn at_mut(&mut self, db: usize, hash: u64) -> &mut Db {
+        if self.slice.count == 1 {
+            return &mut self.own[db];
+        }
+        let index = Slice::of(hash, self.slice.count);
+        if index == self.slice.index {
+            return &mut self.own[db];
+        }
+        let slice = self.slice.index;
+        let part = self.gathered.get_mut(index).and_then(Option::as_mut);
+        &mut part.unwrap_or_else(|| panic!("slice {slice} was asked for a key of slice {index}"))[db]
+    }
+
+    fn part(&self, index: usize, db: usize) -> &Db {
+        if index == self.slice.index {
+            return &self.own[db];
+        }
+        let part = self.gathered.get(index).and_then(Option::as_ref);
+        &part.unwrap_or_else(|| panic!("slice {} was asked for a key of slice {index}", self.slice.index))[db]
+    }
+
+    /// The entry at `key`, whether its deadline has passed or not.
+    pub fn find(&self, db: usize, key: &[u8]) -> Option<&Entry> {
+        let hash = self.hash(key);
+        self.at(db, hash).table.find_hashed(hash, key)
+    }
+
+    /// The own part of a database.
+    pub fn own(&self, db: usize) -> &Db {
+        &self.own[db]
+    }
+
+    pub fn own_mut(&mut self, db: usize) -> &mut Db {
+        &mut self.own[db]
+    }
+
+    /// All parts of a database that are here, by slice.
+    pub fn parts(&self, db: usize) -> impl Iterator<Item = &Db> {
+        let others = self.gathered.iter().enumerate();
+        let (before, after): (Vec<_>, Vec<_>) = others
+            .filter_map(|(index, part)| part.as_ref().map(|part| (index, &part[db])))
+            .partition(|&(index, _)| index < self.slice.index);
+        let part = |(_, part)| part;
+        before.into_iter().map(part).chain(std::iter::once(&self.own[db])).chain(after.into_iter().map(part))
+    }
+
+    /// Number of keys in all parts that are here.
+    pub fn keys(&self, db: usize) -> usize {
+        if self.gathered.is_empty() { self.own[db].len() } else { self.parts(db).map(Db::len).sum() }
+    }
+
+    /// Number of keys with a deadline in all parts that are here.
+    pub fn volatile(&self, db: usize) -> usize {
+        self.parts(db).map(Db::volatile).sum()
+    }
+
+    /// One step of a scan of all slices, one after the other; as [`Table::scan`]. A cursor names its slice: see
+    /// [`Dbs::scanned_slice`].
+    pub fn scan(&self, db: usize, cursor: u64, count: usize, f: impl FnMut(&Entry)) -> u64 {
+        let slices = self.slice.count as u64;
+        let (position, index) = (cursor / slices, cursor % slices);
+        match self.part(index as usize, db).table.scan(position, count, f) {
+            0 if index + 1 < slices => index + 1,
+            0 => 0,
+            next => next * slices + index,
+        }
+    }
+
+    /// The slice that a scan looks at next, from its cursor.
+    pub fn scanned_slice(cursor: u64, count: usize) -> usize {
+        (cursor % count as u64) as usize
+    }
+
+    /// Any key of a database, as evenly as [`Table::random`].
+    pub fn random(&self, db: usize, rng: &mut Rng) -> Option<&Entry> {
+        let mut part = &self.own[db];
+        if !self.gathered.is_empty() {
+            let mut number = rng.below(self.keys(db).max(1) as u64) as usize;
+            for candidate in self.parts(db) {
+                part = candidate;
+                match number.checked_sub(candidate.len()) {
+                    Some(left) => number = left,
+                    None => break,
+                }
+            }
+        }
+        part.table.random(&mut || rng.next_u64())
+    }
+
+    /// Empties a database, all parts that are here; what they held is returned, because freeing it can take long.
+    pub(super) fn flush(&mut self, db: usize) -> Vec<Db> {
+        let seed = self.seed;
+        let parts = std::iter::once(&mut self.own).chain(self.gathered.iter_mut().flatten());
+        parts
+            .map(|part| &mut part[db])
+            .filter(|part| !part.is_empty())
+            .map(|part| std::mem::replace(part, Db::new(seed)))
+            .collect()
+    }
+
+    pub(super) fn swap(&mut self, a: usize, b: usize) {
+        for part in std::iter::once(&mut self.own).chain(self.gathered.iter_mut().flatten()) {
+            part.swap(a, b);
+        }
+    }
+
+    /// Takes in the databases of another slice, which has none until it [gets them back](Dbs::scatter).
+    pub fn gather(&mut self, other: &mut Dbs) {
+        debug_assert!(self.slice.count == other.slice.count && self.slice.index != other.slice.index);
+        if self.gathered.is_empty() {
+            self.gathered.resize_with(self.slice.count, || None);
+        }
+        let previous = self.gathered[other.slice.index].replace(std::mem::take(&mut other.own));
+        debug_assert!(previous.is_none(), "a slice is gathered once");
+    }
+
+    /// Gives another slice its databases back.
+    pub fn scatter(&mut self, other: &mut Dbs) {
+        other.own = self.gathered[other.slice.index].take().expect("what is given back was taken in");
+        if self.gathered.iter().all(Option::is_none) {
+            self.gathered = Vec::new();
+        }
+    }
+
+    /// The tables of all databases, for those who only read a keyspace in one piece.
+    pub fn tables(&self, db: usize) -> impl Iterator<Item = &Table<Entry>> {
+        self.parts(db).map(|part| &part.table)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    fn slices(count: usize) -> Vec<Dbs> {
+        (0..count).map(|index| Dbs::new(2, Slice { index, count }, 7)).collect()
+    }
+
+    fn insert(dbs: &mut [Dbs], db: usize, key: &str) {
+        let home = dbs[0].home(key.as_bytes());
+        dbs[home].own_mut(db).insert(Entry::new(key.as_bytes(), Value::Int(1), None));
+    }
+
+    #[test]
+    fn keys_spread_over_slices_and_over_the_places_of_each_table() {
+        let mut all = slices(3);
+        for number in 0..30_000 {
+            insert(&mut all, 0, &format!("key:{number}"));
+        }
+        for slice in &all {
+            assert!((9_500..10_500).contains(&slice.own(0).len()), "{}", slice.own(0).len());
+            let segments: Vec<usize> =
+                slice.own(0).table.segments().map(|part| part.iter().count()).collect();
+            assert!(segments.iter().all(|&len| len > 0), "{segments:?}");
+        }
+    }
+
+    #[test]
+    fn gathered_slices_are_one_keyspace_and_go_back() {
+        let mut all = slices(4);
+        for number in 0..1000 {
+            insert(&mut all, number % 2, &format!("{number}"));
+        }
+        let before: Vec<usize> = all.iter().map(|slice| slice.own(0).len()).collect();
+        let (first, others) = all.split_first_mut().unwrap();
+        others.iter_mut().for_each(|other| first.gather(other));
+        assert_eq!((first.keys(0), first.keys(1)), (500, 500));
+        assert!((0..1000).all(|number| first.find(number % 2, number.to_string().as_bytes()).is_some()));
+        first.swap(0, 1);
+        assert!(first.find(0, b"1").is_some() && first.find(0, b"0").is_none());
+        first.swap(0, 1);
+        let emptied = first.flush(1);
+        assert_eq!((emptied.iter().map(Db::len).sum::<usize>(), first.keys(1), first.keys(0)), (500, 0, 500));
+        let mut rng = Rng::new(1);
+        let mut drawn = std::collections::BTreeSet::new();
+        (0..2000).for_each(|_| {
+            let key = first.random(0, &mut rng).expect("there are keys").key().to_vec();
+            drawn.insert(first.home(&key));
+        });
+        assert_eq!(drawn.len(), 4, "any slice's keys are drawn");
+        others.iter_mut().for_each(|other| first.scatter(other));
+        assert_eq!(all.iter().map(|slice| slice.own(0).len()).collect::<Vec<_>>(), before);
+    }
+
+    #[test]
+    fn a_scan_goes_through_all_slices() {
+        let mut all = slices(3);
+        for number in 0..1000 {
+            insert(&mut all, 0, &format!("{number}"));
+        }
+        let (mut cursor, mut found) = (0, std::collections::BTreeSet::new());
+        loop {
+            let slice = &all[Dbs::scanned_slice(cursor, 3)];
+            cursor = slice.scan(0, cursor, 10, |entry| {
+                found.insert(entry.key().to_vec());
+            });
+            if cursor == 0 {
+                break;
+            }
+        }
+        assert_eq!(found.len(), 1000);
+    }
+}
