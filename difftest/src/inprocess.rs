@@ -742,7 +742,7 @@ impl<'p> Run<'p> {
             if let Some(text) = difference(&expected, &actual) {
                 return Err(failure(format!("database {number}: {text}")));
             }
-            let table = &self.world.shard.realm.keyspace.dbs[number].table;
+            let table = &self.world.shard.realm.keyspace.dbs.own(number).table;
             if table.iter().count() != table.len() {
                 return Err(failure(format!("database {number} counts {} keys", table.len())));
             }
@@ -824,7 +824,7 @@ fn frames(mut output: &[u8]) -> Result<Vec<Frame>, String> {
 
 /// The keys of a database as the model writes them, those whose deadline has passed included.
 fn database(shard: &Shard, number: usize) -> kevy_model::Db {
-    let table = &shard.realm.keyspace.dbs[number].table;
+    let table = &shard.realm.keyspace.dbs.own(number).table;
     let entry = |entry: &ShardEntry| {
         let deadline = entry.deadline().map(|deadline| deadline as i64);
         (

@@ -65,33 +65,146 @@ pub fn run(config: Config) -> ExitCode {
         executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
     };
     let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
-    let mut reactor = match epoll::Epoll::new(listeners, signals, keepalive, started, to_free) {
+    let count = config.process.shards as usize;
+    if count > 1 {
+        return several(count, config, environment, listeners, signals, started, &to_free);
+    }
+    let mut reactor = match epoll::Epoll::new(listeners, Some(signals), None, keepalive, started, to_free) {
         Ok(reactor) => reactor,
         Err(error) => {
             log!(Level::Warning, "Can't create the event loop: {error}");
             return ExitCode::FAILURE;
         }
     };
+    announce(&config);
     let unixsocket = path(&config.network.unixsocket);
+    let mut shard = Shard::new(config, environment, random_u64(), epoll::now(started));
+    shard.env.system.startup_memory = memory::used();
+    reactor::run(&mut shard, &mut reactor);
+    farewell(&unixsocket)
+}
+
+/// Says that the server is ready.
+fn announce(config: &Config) {
     log!(Level::Notice, "Running mode=standalone, port={}.", config.network.port);
     log!(Level::Notice, "Server initialized");
     if config.network.port != 0 {
         log!(Level::Notice, "Ready to accept connections tcp");
     }
-    if !unixsocket.as_os_str().is_empty() {
+    if !config.network.unixsocket.is_empty() {
         log!(Level::Notice, "Ready to accept connections unix");
     }
-    let mut shard = Shard::new(config, environment, random_u64(), epoll::now(started));
-    shard.env.system.startup_memory = memory::used();
-    reactor::run(&mut shard, &mut reactor);
+}
+
+/// The last words of the process.
+fn farewell(unixsocket: &Path) -> ExitCode {
     log!(Level::Notice, "User requested shutdown...");
     if !unixsocket.as_os_str().is_empty() {
         log!(Level::Notice, "Removing the unix socket file.");
         // It may have been removed already; there is nothing left to do about it.
-        let _ = std::fs::remove_file(&unixsocket);
+        let _ = std::fs::remove_file(unixsocket);
     }
     log!(Level::Warning, "Redis is now ready to exit, bye bye...");
     ExitCode::SUCCESS
+}
+
+/// Runs a server with several shards, each on a thread of its own, until it is asked to stop.
+fn several(
+    count: usize,
+    config: Config,
+    environment: Environment,
+    listeners: Vec<Socket>,
+    signals: UnixStream,
+    started: Instant,
+    to_free: &mpsc::Sender<kevy::keyspace::Garbage>,
+) -> ExitCode {
+    let unixsocket = path(&config.network.unixsocket);
+    let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
+    let (stop, stopped) = mpsc::channel::<io::Result<()>>();
+    let prepared = (|| {
+        let mut sockets = Vec::with_capacity(count);
+        let mut bells = Vec::with_capacity(count);
+        for shard in 0..count {
+            let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
+            let bell = rustix::event::eventfd(0, flags)?;
+            let listen = |listener: &Socket| match shard {
+                0 => listener.try_clone(),
+                _ => again(listener, config.network.tcp_backlog),
+            };
+            let listeners = listeners.iter().map(listen).collect::<Result<Vec<Socket>, _>>()?;
+            sockets.push((listeners, bell.try_clone()?));
+            bells.push(bell);
+        }
+        Ok::<_, io::Error>((sockets, bells))
+    })();
+    let (sockets, bells) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            log!(Level::Warning, "Can't create the event loops: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    drop(listeners);
+    let mut signals = Some(signals);
+    announce(&config);
+    let threads =
+        reactor::several::threads(count, &config, &environment, random_u64(), epoll::now(started), bells);
+    for (number, (thread, (listeners, bell))) in threads.into_iter().zip(sockets).enumerate() {
+        let (stop, signals, to_free) = (stop.clone(), signals.take(), to_free.clone());
+        let spawned = std::thread::Builder::new().name(format!("shard{number}")).spawn(move || {
+            let _ends = EndsProcess;
+            let reactor = epoll::Epoll::new(listeners, signals, Some(bell), keepalive, started, to_free);
+            // If nobody listens to what is sent here, the process is ending already.
+            match reactor {
+                Ok(mut reactor) => reactor::several::run(thread, &mut reactor, || {
+                    let _ = stop.send(Ok(()));
+                }),
+                Err(error) => {
+                    let _ = stop.send(Err(error));
+                }
+            }
+        });
+        if let Err(error) = spawned {
+            log!(Level::Warning, "Can't start the thread of shard {number}: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    // An error would mean that no thread is left to ask, and each of them ends the process when it panics.
+    if let Ok(Err(error)) = stopped.recv() {
+        log!(Level::Warning, "Can't create the event loop: {error}");
+        return ExitCode::FAILURE;
+    }
+    farewell(&unixsocket)
+}
+
+/// A shard whose thread has gone would leave its clients without an answer: a panic ends the process, once it has been
+/// reported.
+struct EndsProcess;
+
+impl Drop for EndsProcess {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+/// Another socket that listens where this one does: the system spreads connections over them. For a Unix socket, the
+/// same socket.
+fn again(listener: &Socket, backlog: i32) -> io::Result<Socket> {
+    let addr = listener.local_addr()?;
+    if addr.as_socket().is_none() {
+        return listener.try_clone();
+    }
+    let socket = Socket::new(addr.domain(), Type::STREAM, None)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&addr)?;
+    socket.listen(backlog)?;
+    Ok(socket)
 }
 
 /// What the operating system has counted for this process.
@@ -168,6 +281,7 @@ fn apply_config(
 /// Opens every listening socket of the configuration.
 fn listen(config: &Config) -> Result<Vec<Socket>, String> {
     let mut listeners = Vec::new();
+    let shared = config.process.shards > 1;
     let config = &config.network;
     if config.port != 0 {
         for name in &config.bind {
@@ -176,7 +290,7 @@ fn listen(config: &Config) -> Result<Vec<Socket>, String> {
                 Some(name) => (name, true),
                 None => (name, false),
             };
-            match listen_tcp(name, config.port, config.tcp_backlog) {
+            match listen_tcp(name, config.port, config.tcp_backlog, shared) {
                 Ok(listener) => listeners.push(listener),
                 Err(error) if optional && may_be_skipped(&error) => {}
                 Err(error) => {
@@ -206,7 +320,7 @@ fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }
 
-fn listen_tcp(name: &str, port: u16, backlog: i32) -> io::Result<Socket> {
+fn listen_tcp(name: &str, port: u16, backlog: i32, shared: bool) -> io::Result<Socket> {
     let addr: SocketAddr = match name {
         "*" => (Ipv4Addr::UNSPECIFIED, port).into(),
         "::*" => (Ipv6Addr::UNSPECIFIED, port).into(),
@@ -219,9 +333,30 @@ fn listen_tcp(name: &str, port: u16, backlog: i32) -> io::Result<Socket> {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
+    if shared {
+        // The other shards listen there too. Nobody else may: that would take clients away.
+        if taken(addr) {
+            return Err(io::ErrorKind::AddrInUse.into());
+        }
+        socket.set_reuse_port(true)?;
+    }
     socket.bind(&addr.into())?;
     socket.listen(backlog)?;
     Ok(socket)
+}
+
+/// Whether somebody listens there already, willing to share the port or not.
+fn taken(addr: SocketAddr) -> bool {
+    let probe = || {
+        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(1)
+    };
+    matches!(probe(), Err(error) if error.kind() == io::ErrorKind::AddrInUse)
 }
 
 fn listen_unix(path: &Path, permissions: u32, backlog: i32) -> io::Result<Socket> {

@@ -136,6 +136,20 @@ impl Dbs {
         self.parts(db).map(Db::volatile).sum()
     }
 
+    /// Number of keys in all databases, for each slice that is here.
+    pub fn keys_by_slice(&self) -> Vec<usize> {
+        let mut keys = Vec::new();
+        for db in 0..self.len() {
+            for (at, part) in self.parts(db).enumerate() {
+                if db == 0 {
+                    keys.push(0);
+                }
+                keys[at] += part.len();
+            }
+        }
+        keys
+    }
+
     /// One step of a scan of all slices, one after the other; as [`Table::scan`]. A cursor names its slice: see
     /// [`Dbs::scanned_slice`].
     pub fn scan(&self, db: usize, cursor: u64, count: usize, f: impl FnMut(&Entry)) -> u64 {

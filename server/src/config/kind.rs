@@ -61,8 +61,6 @@ pub enum Kind {
     /// Some of the names; the first stands for none of the others, the second and third exclude each other.
     Choices(&'static [&'static str]),
     Integer(i64, i64),
-    /// Only this number, and why.
-    Only(i64, &'static str),
     /// An integer in the first range, then quietly moved into the second.
     Clamped((i64, i64), (i64, i64)),
     /// Bytes with an optional unit; `b`, `k`, `kb`, `m`, `mb`, `g`, `gb`.
@@ -139,10 +137,6 @@ impl Kind {
             Kind::Bool => return Err("argument must be 'yes' or 'no'".into()),
             Kind::Choice(names) => Value::Choice(choice(names, word)?),
             Kind::Integer(min, max) => Value::Integer(within(integer(word)?, *min, *max)?),
-            Kind::Only(number, reason) => match integer(word)? {
-                n if n == i128::from(*number) => Value::Integer(n),
-                _ => return Err((*reason).into()),
-            },
             Kind::Clamped((min, max), (low, high)) => {
                 Value::Integer(within(integer(word)?, *min, *max)?.clamp((*low).into(), (*high).into()))
             }

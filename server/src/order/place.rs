@@ -46,6 +46,12 @@ impl<B> Hand<B> {
         Arc::ptr_eq(&self.place, &owner.place)
     }
 
+    /// Says that something is left to do for the box's owner: [`Hand::leave`] will hand it over.
+    #[inline]
+    pub fn mark(&self) {
+        let _ = self.place.word.notify();
+    }
+
     /// Puts the box down, by a thread that does not own it.
     #[inline]
     pub fn leave(self) -> Left {

@@ -29,6 +29,7 @@ const ACCEPTS: usize = 1000;
 /// Tokens: connections are numbered from 0, listeners from here, and the signal pipe is the last.
 const LISTENERS: u64 = 1 << 32;
 const SIGNALS: u64 = u64::MAX;
+const BELL: u64 = u64::MAX - 1;
 
 /// Microseconds for which no listener is asked after the system could not give a descriptor for a new connection. The
 /// listener stays readable all that time: without the pause the loop would spin.
@@ -44,7 +45,9 @@ struct Connection {
 pub struct Epoll {
     epoll: OwnedFd,
     listeners: Vec<Socket>,
-    signals: UnixStream,
+    signals: Option<UnixStream>,
+    /// An event descriptor that other threads write to.
+    bell: Option<OwnedFd>,
     /// When the listeners are asked again (monotonic); they are not while this is set.
     accept_again: Option<u64>,
     /// The last `accept` failed: more failures are not worth a line.
@@ -58,10 +61,12 @@ pub struct Epoll {
 }
 
 impl Epoll {
-    /// Listeners must be listening; a byte on `signals` means that the process is to stop.
+    /// Listeners must be listening; a byte on `signals` means that the process is to stop, a write to `bell` only ends
+    /// a wait.
     pub fn new(
         listeners: Vec<Socket>,
-        signals: UnixStream,
+        signals: Option<UnixStream>,
+        bell: Option<OwnedFd>,
         keepalive: Duration,
         started: Instant,
         to_free: mpsc::Sender<Garbage>,
@@ -71,12 +76,18 @@ impl Epoll {
             listener.set_nonblocking(true)?;
             epoll::add(&epoll, listener, EventData::new_u64(LISTENERS + at as u64), EventFlags::IN)?;
         }
-        signals.set_nonblocking(true)?;
-        epoll::add(&epoll, &signals, EventData::new_u64(SIGNALS), EventFlags::IN)?;
+        if let Some(signals) = &signals {
+            signals.set_nonblocking(true)?;
+            epoll::add(&epoll, signals, EventData::new_u64(SIGNALS), EventFlags::IN)?;
+        }
+        if let Some(bell) = &bell {
+            epoll::add(&epoll, bell, EventData::new_u64(BELL), EventFlags::IN)?;
+        }
         Ok(Self {
             epoll,
             listeners,
             signals,
+            bell,
             accept_again: None,
             accept_failed: false,
             keepalive,
@@ -206,7 +217,7 @@ impl Epoll {
 }
 
 impl Reactor for Epoll {
-    fn wait(&mut self, deadline: u64, handle: &mut Handle<'_>) -> Now {
+    fn wait(&mut self, deadline: u64) -> Now {
         let deadline = deadline.min(self.accept_again.unwrap_or(u64::MAX));
         let ahead = Duration::from_micros(deadline.saturating_sub(self.now().mono).min(3_600_000_000));
         // epoll counts milliseconds: rounded up, or the loop would spin through the last one.
@@ -218,17 +229,32 @@ impl Reactor for Epoll {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => panic!("epoll_wait: {error}"),
         }
+        self.events = events;
         let now = self.now();
         if self.accept_again.is_some_and(|at| now.mono >= at) {
             self.accept_again = None;
             self.listen(EventFlags::IN);
         }
+        now
+    }
+
+    fn dispatch(&mut self, now: Now, handle: &mut Handle<'_>) {
+        let mut events = std::mem::take(&mut self.events);
         for event in &events {
             let (token, flags) = (event.data.u64(), event.flags);
             if token == SIGNALS {
                 let mut byte = [0; 16];
-                let _ = rustix::io::read(&self.signals, &mut byte);
+                if let Some(signals) = &self.signals {
+                    let _ = rustix::io::read(signals, &mut byte);
+                }
                 handle(now, IoEvent::Stop, &[]);
+                continue;
+            }
+            if token == BELL {
+                let mut count = [0; 8];
+                if let Some(bell) = &self.bell {
+                    let _ = rustix::io::read(bell, &mut count);
+                }
                 continue;
             }
             if token >= LISTENERS {
@@ -263,8 +289,8 @@ impl Reactor for Epoll {
                 }
             }
         }
+        events.clear();
         self.events = events;
-        now
     }
 
     fn send(&mut self, conn: ConnId, buf: SendBuf) -> Option<(SendBuf, io::Result<()>)> {

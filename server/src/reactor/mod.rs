@@ -1,9 +1,11 @@
 //! The loop that drives a shard, over a narrow trait: it is the I/O that is abstract, not the shard.
 //!
 //! One turn: wait for events -> hand each to the shard -> housekeeping -> send what is to be sent -> close what is to
-//! be closed. What the shard wants done is drained completely before the next wait.
+//! be closed. What the shard wants done is drained completely before the next wait. [`several`] is the loop of a server
+//! with several shards, whose boxes leave their threads.
 
 pub mod epoll;
+pub mod several;
 
 use std::io;
 use std::ops::Range;
@@ -33,9 +35,12 @@ pub type Handle<'a> = dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId> + 'a;
 
 /// What the loop needs from the outside world.
 pub trait Reactor {
-    /// Waits until something happens or the monotonic clock reaches `deadline` (microseconds), and calls `handle` for
-    /// each event, in order, with the bytes of the receive area. Then says what time it is.
-    fn wait(&mut self, deadline: u64, handle: &mut Handle<'_>) -> Now;
+    /// Waits until something happens or the monotonic clock reaches `deadline` (microseconds). Then says what time it
+    /// is.
+    fn wait(&mut self, deadline: u64) -> Now;
+
+    /// Calls `handle` for each event that the last wait found, in order, with the bytes of the receive area.
+    fn dispatch(&mut self, now: Now, handle: &mut Handle<'_>);
 
     /// Sends a buffer; `Sent` follows, or the buffer is returned at once if it was sent whole.
     fn send(&mut self, conn: ConnId, buf: SendBuf) -> Option<(SendBuf, io::Result<()>)>;
@@ -55,7 +60,8 @@ pub fn run(shard: &mut Shard, reactor: &mut impl Reactor) {
     let mut stop = false;
     while !stop {
         let deadline = shard.poll_timeout();
-        let now = reactor.wait(deadline, &mut |now, event, bytes| {
+        let now = reactor.wait(deadline);
+        reactor.dispatch(now, &mut |now, event, bytes| {
             match event {
                 IoEvent::Accepted { peer, .. } => return Some(shard.handle_accept(now, peer)),
                 IoEvent::Received { conn, range } => shard.handle_recv(now, conn, &bytes[range]),
@@ -67,22 +73,27 @@ pub fn run(shard: &mut Shard, reactor: &mut impl Reactor) {
         });
         shard.handle_turn(now);
         shard.handle_timeout(now);
-        while let Some((conn, buf)) = shard.poll_send() {
-            if let Some((buf, result)) = reactor.send(conn, buf) {
-                shard.handle_sent(now, conn, buf, result);
-            }
-        }
-        while let Some(conn) = shard.poll_close() {
-            reactor.close(conn);
-            shard.handle_closed(now, conn);
-        }
-        while let Some(garbage) = shard.poll_garbage() {
-            reactor.free(garbage);
-        }
+        drain(shard, reactor, now);
         match shard.poll_request() {
             Some(Request::Shutdown) => stop = true,
             Some(Request::Reconfigure) => reactor.reconfigure(&shard.config),
             None => {}
         }
+    }
+}
+
+/// Does what the shard wants done to the outside world.
+fn drain(shard: &mut Shard, reactor: &mut impl Reactor, now: Now) {
+    while let Some((conn, buf)) = shard.poll_send() {
+        if let Some((buf, result)) = reactor.send(conn, buf) {
+            shard.handle_sent(now, conn, buf, result);
+        }
+    }
+    while let Some(conn) = shard.poll_close() {
+        reactor.close(conn);
+        shard.handle_closed(now, conn);
+    }
+    while let Some(garbage) = shard.poll_garbage() {
+        reactor.free(garbage);
     }
 }

@@ -66,6 +66,17 @@ pub enum Waiting {
     Blocked,
     /// CLIENT PAUSE: the command is still in the query buffer.
     Paused,
+    /// The command is in the order and runs when all boxes it needs have met.
+    Order,
+    /// The order is full: the command is still in the query buffer.
+    Room,
+}
+
+impl Waiting {
+    /// In the sense of INFO and CLIENT LIST, which know nothing of the order.
+    pub fn is_blocked(self) -> bool {
+        matches!(self, Waiting::Blocked | Waiting::Paused)
+    }
 }
 
 /// See the module documentation.
@@ -103,6 +114,8 @@ pub struct Conn {
     pub close_after_reply: bool,
     /// Being closed now, output or not.
     pub closing: bool,
+    /// Closed, and still here for its command in the order.
+    pub gone: bool,
     /// Since when the soft output limit is exceeded (monotonic).
     pub soft_limit_since: Option<u64>,
     pub created: UnixMillis,
@@ -142,6 +155,7 @@ impl Conn {
             send_queued: false,
             close_after_reply: false,
             closing: false,
+            gone: false,
             soft_limit_since: None,
             created: now,
             last_interaction: now,

@@ -158,7 +158,7 @@ impl Shard {
         if limit == 0 {
             return;
         }
-        let mut clients: Vec<(u64, ConnId, bool)> = (self.clients())
+        let mut clients: Vec<(u64, ConnId, bool)> = (self.own_clients())
             .map(|conn| (session::client::memory(conn) as u64, conn.id, conn.no_evict))
             .collect();
         let mut held: u64 = clients.iter().map(|&(bytes, ..)| bytes).sum();

@@ -196,6 +196,9 @@ impl Shard {
             }
             evicted = self.data(0).evict();
             self.commit();
+            if !evicted && self.links.is_some() {
+                evicted = self.evict_elsewhere();
+            }
             self.garbage.clear();
             micros = (self.env.stopwatch)().saturating_sub(before);
         }

@@ -18,23 +18,29 @@
 pub mod conn;
 mod cron;
 mod gates;
+pub mod links;
 pub mod pubsub;
 pub mod realm;
+mod route;
 pub mod session;
 pub mod stats;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use kevy::command::{self, Call, Command, CommandError, Handler};
-use kevy::keyspace::{Access, Class, Data, Effects, Garbage, UnixMillis};
+use kevy::command::{self, Block, Call, Command, CommandError, Handler};
+use kevy::keyspace::{Access, Class, Data, Effects, Garbage, Slice, UnixMillis};
 use kevy::resp::{Args, Argv, Decoder, Progress, Reply, Span};
 
 use crate::config::Config;
 use crate::log::Level;
+use crate::order::place::Hand;
 use conn::{ClientId, Conn, ConnId, Peer, Queued, ReplyMode, Waiting};
-use pubsub::Kind;
-use realm::{Realm, Waiter};
+use links::{Common, Links, Origin};
+use pubsub::{Kind, Subscriptions};
+use realm::{Claim, DbKey, Realm, Standing, Waiter};
 use stats::Stats;
 
 /// Both clocks, sampled together once per turn of the loop.
@@ -186,7 +192,6 @@ pub struct Shard {
     pub conns: Vec<Option<Box<Conn>>>,
     free: Vec<ConnId>,
     pub by_client: BTreeMap<ClientId, ConnId>,
-    next_client: ClientId,
     pub monitors: BTreeSet<ConnId>,
     /// Connections with commands in their query buffer that may be executed now.
     runnable: VecDeque<ConnId>,
@@ -195,6 +200,12 @@ pub struct Shard {
     spare: Vec<Vec<u8>>,
     batch: Batch,
     pub realm: Realm,
+    pub subscriptions: Subscriptions,
+    /// The other shards of the server, if there are any.
+    pub links: Option<Box<Links>>,
+    /// Boxes of other shards whose keyspace this one has taken in.
+    guests: Vec<Hand<Shard>>,
+    pub common: Arc<Common>,
     pub stats: Stats,
     pub session: session::State,
     garbage: Vec<Garbage>,
@@ -215,9 +226,26 @@ pub struct Shard {
 
 impl Shard {
     pub fn new(config: Config, env: Environment, seed: u64, now: Now) -> Self {
-        let realm = Realm::new(config.settings.databases, seed);
+        Self::one_of(config, env, seed, now, Slice::WHOLE, Arc::default())
+    }
+
+    /// One of several shards, all with the same seed and the same numbers in common. It must get its links before
+    /// anything happens.
+    pub fn one_of(
+        config: Config,
+        env: Environment,
+        seed: u64,
+        now: Now,
+        slice: Slice,
+        common: Arc<Common>,
+    ) -> Self {
+        let realm = Realm::slice(config.settings.databases, seed, slice);
         let mut shard = Self {
             realm,
+            subscriptions: Subscriptions::default(),
+            links: None,
+            guests: Vec::new(),
+            common,
             env,
             now,
             clock: Clock::default(),
@@ -225,7 +253,6 @@ impl Shard {
             conns: Vec::new(),
             free: Vec::new(),
             by_client: BTreeMap::new(),
-            next_client: 1,
             monitors: BTreeSet::new(),
             runnable: VecDeque::new(),
             send_queue: VecDeque::new(),
@@ -258,8 +285,7 @@ impl Shard {
             self.conns.push(None);
             ConnId(self.conns.len() as u32 - 1)
         });
-        let client = self.next_client;
-        self.next_client += 1;
+        let client = self.common.next_client();
         let refused = self.refusal(&peer);
         let authenticated = self.config.security.requirepass.is_empty();
         let mut conn = Box::new(Conn::new(id, client, peer, now.unix, authenticated));
@@ -272,6 +298,7 @@ impl Shard {
         }
         self.conns[id.0 as usize] = Some(conn);
         self.by_client.insert(client, id);
+        self.common.clients.fetch_add(1, Ordering::Relaxed);
         self.queue_send(id);
         id
     }
@@ -297,7 +324,7 @@ impl Shard {
 
     /// Why a connection is not let in: too many clients, or protected mode.
     fn refusal(&self, peer: &Peer) -> Option<&'static str> {
-        if self.by_client.len() >= self.config.network.maxclients as usize {
+        if self.common.clients.load(Ordering::Relaxed) >= self.config.network.maxclients as usize {
             return Some("-ERR max number of clients reached\r\n");
         }
         (self.config.network.protected_mode && self.config.security.requirepass.is_empty() && !peer.local)
@@ -352,10 +379,21 @@ impl Shard {
     /// The other side closed, or the connection failed, or `poll_close` was carried out: the reactor forgets it.
     pub fn handle_closed(&mut self, now: Now, id: ConnId) {
         self.set_now(now);
-        if self.conns[id.0 as usize].is_some() {
-            self.forget(id);
-            let conn = self.conns[id.0 as usize].take().expect("just seen");
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        if conn.waiting == Waiting::Order {
+            // Its command has a place in the order and will be executed, for nobody.
+            (conn.closing, conn.gone) = (true, true);
+        } else {
+            self.remove(id);
+        }
+    }
+
+    /// Nothing is left of a connection after this, and its place may be another's.
+    fn remove(&mut self, id: ConnId) {
+        self.forget(id);
+        if let Some(conn) = self.conns[id.0 as usize].take() {
             self.by_client.remove(&conn.client);
+            self.common.clients.fetch_sub(1, Ordering::Relaxed);
             self.free.push(id);
         }
     }
@@ -381,6 +419,7 @@ impl Shard {
     pub fn handle_turn(&mut self, now: Now) {
         self.set_now(now);
         self.stats.turns += 1;
+        self.retry_stalled();
         if std::mem::take(&mut self.evicting) && self.config.settings.maxmemory != 0 {
             self.make_room();
         }
@@ -442,7 +481,7 @@ impl Shard {
 
     /// Microseconds of the monotonic clock when `handle_timeout` (or, if already past, `handle_turn`) is due.
     pub fn poll_timeout(&self) -> u64 {
-        if !self.runnable.is_empty() || self.evicting {
+        if !self.runnable.is_empty() || self.evicting || (self.links.is_some() && self.wants_thread()) {
             return self.now.mono;
         }
         let deadline =
@@ -520,7 +559,7 @@ impl Shard {
                 let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
                 self.process(id, Args::new(buffer, &batch.spans[decoded.spans.clone()]));
                 let waiting = self.conn(id).map_or(Waiting::No, |conn| conn.waiting);
-                if waiting == Waiting::Paused {
+                if matches!(waiting, Waiting::Paused | Waiting::Room) {
                     done = decoded.start;
                     interrupted = true;
                     break;
@@ -616,6 +655,13 @@ impl Shard {
             conn.reply_mode = ReplyMode::Skip;
         }
         match self.admit(id, args) {
+            Ok(gates::Admitted::Run(command)) if self.links.is_some() => {
+                if !self.run_over(id, command, args, &mut out)
+                    && let Some(conn) = self.conn_mut(id)
+                {
+                    conn.commands -= 1;
+                }
+            }
             Ok(gates::Admitted::Run(command)) => {
                 let _ = self.call(id, command, args, &mut out);
             }
@@ -665,7 +711,7 @@ impl Shard {
             ReplyMode::On => {}
             ReplyMode::Off | ReplyMode::SkipNext => out.truncate(start),
             // The reply to skip may be still to come.
-            ReplyMode::Skip if conn.waiting == Waiting::Blocked => {}
+            ReplyMode::Skip if conn.waiting != Waiting::No => {}
             ReplyMode::Skip => {
                 out.truncate(start);
                 conn.reply_mode = ReplyMode::On;
@@ -704,7 +750,7 @@ impl Shard {
         out: &mut Vec<u8>,
     ) -> Result<(), CommandError> {
         let outcome = self.call_unmonitored(id, command, args, out);
-        if !self.monitors.is_empty() {
+        if self.is_monitored() {
             self.feed_monitors(id, command, args);
         }
         outcome
@@ -777,9 +823,10 @@ impl Shard {
         args: Args<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), CommandError> {
+        self.set_interest();
+        let now = self.data_now();
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return Ok(()) };
         let realm = &mut self.realm;
-        realm.set_interest();
         let mut call = Call {
             command,
             args,
@@ -788,7 +835,7 @@ impl Shard {
                 settings: &self.config.settings,
                 effects: &mut realm.effects,
                 db: conn.db,
-                now: self.now.unix,
+                now,
                 now_micros: self.now.micros,
                 access: Access { no_touch: conn.no_touch },
             },
@@ -800,9 +847,39 @@ impl Shard {
         if let Some(block) = call.block {
             conn.waiting = Waiting::Blocked;
             self.blocked_now = true;
-            realm.waiters.add(id, command, Argv::from(args), conn.db, block);
+            let db = conn.db;
+            self.wait(id, command, args, db, block);
         }
         outcome
+    }
+
+    /// Puts a client into the queues of the keys it waits for.
+    fn wait(&mut self, id: ConnId, command: &'static Command, args: Args<'_>, db: usize, block: Block) {
+        let shards = self.route(id, command, args);
+        let argv = Argv::from(args);
+        if shards.without(self.me()).is_empty() {
+            self.realm.waiters.add(id, command, argv, db, block);
+            return;
+        }
+        let client = self.conn(id).map_or(0, |conn| conn.client);
+        let (origin, number) = (Origin { shard: self.me(), conn: id, client }, self.next_wait());
+        let claim = Claim { origin, number, shards, kind: block.kind, called: false };
+        for &index in &block.keys {
+            let key = args.at(index);
+            let home = self.home_of(key).expect("a command has the boxes of its keys");
+            home.realm.waiters.claim(DbKey { db: db as u32, key: key.into() }, claim);
+        }
+        self.realm.waiters.add_away(id, command, argv, db, block, (number, shards));
+    }
+
+    /// Tells handlers what to record: what somebody listens to here or at a guest's.
+    #[inline]
+    fn set_interest(&mut self) {
+        self.realm.set_interest();
+        for guest in &self.guests {
+            self.realm.effects.interest.keys |= !guest.realm.versions.is_empty();
+            self.realm.effects.interest.ready |= !guest.realm.waiters.is_empty();
+        }
     }
 
     /// The commit: takes what a command did and feeds everybody who follows changes.
@@ -812,6 +889,9 @@ impl Shard {
         }
         self.realm.bump_versions();
         self.realm.collect_ready();
+        for guest in &mut self.guests {
+            guest.realm.follow(&self.realm.effects, &self.realm.keyspace.dbs);
+        }
         let mut effects = std::mem::take(&mut self.realm.effects);
         if let Some(journal) = &mut self.realm.journal {
             journal.append(&mut effects.journal);
@@ -824,7 +904,13 @@ impl Shard {
 
     /// Publishes keyspace events to their subscribers.
     fn publish_events(&mut self, effects: &Effects) {
-        if effects.events.is_empty() || self.realm.subscriptions.is_empty() {
+        if effects.events.is_empty()
+            || if self.links.is_none() {
+                self.subscriptions.is_empty()
+            } else {
+                self.subscribed_shards().is_empty()
+            }
+        {
             return;
         }
         let flags = self.config.settings.notify_keyspace_events;
@@ -835,25 +921,26 @@ impl Shard {
                     format!("__keyspace@{}__:", if kevy::bug!(EventsOfDatabase0) { 0 } else { event.key.db })
                         .into_bytes();
                 channel.extend_from_slice(key);
-                self.publish(&channel, event.name.as_bytes());
+                self.publish_event(channel, event.name.as_bytes());
             }
             if flags & Class::KEYEVENT != 0 {
                 let channel = format!("__keyevent@{}__:{}", event.key.db, event.name);
-                self.publish(channel.as_bytes(), key);
+                self.publish_event(channel.into_bytes(), key);
             }
         }
     }
 
-    /// Delivers a message to the subscribers of a channel and of patterns that match it; returns how many got it.
-    pub(crate) fn publish(&mut self, channel: &[u8], message: &[u8]) -> usize {
+    /// Delivers a message to this shard's subscribers of a channel and of patterns that match it; returns how many got
+    /// it.
+    pub(crate) fn deliver(&mut self, channel: &[u8], message: &[u8]) -> usize {
         let mut receivers = 0;
-        let direct: Vec<ConnId> = self.realm.subscriptions.subscribers(Kind::Channel, channel).collect();
+        let direct: Vec<ConnId> = self.subscriptions.subscribers(Kind::Channel, channel).collect();
         for id in direct {
             self.push(id, &[b"message", channel, message]);
             receivers += 1;
         }
         let matching: Vec<(Vec<u8>, ConnId)> =
-            self.realm.subscriptions.matching(channel).map(|(pattern, id)| (pattern.to_vec(), id)).collect();
+            self.subscriptions.matching(channel).map(|(pattern, id)| (pattern.to_vec(), id)).collect();
         for (pattern, id) in
             matching.into_iter().take(if kevy::bug!(OnePatternOnly) { 1 } else { usize::MAX })
         {
@@ -888,22 +975,41 @@ impl Shard {
     /// a key executes its command again, through the same gates and the same door; if it has to wait again it is
     /// last, and is not offered the key a second time.
     fn serve_blocked(&mut self) {
+        let now = self.data_now();
+        let mut later = Vec::new();
         while let Some(key) = self.realm.take_ready() {
             let (mut served, last) = (0, self.realm.waiters.last_ticket());
-            while let Some(waiter) = self.realm.waiters.next_in_queue(&key, served, last) {
+            while let Some((ticket, standing)) = self.realm.waiters.next_in_queue(&key, served, last) {
                 let entry = self.realm.keyspace.dbs.find(key.db as usize, &key.key);
                 let Some(entry) =
-                    entry.filter(|entry| entry.deadline().is_none_or(|deadline| self.now.unix <= deadline))
+                    entry.filter(|entry| entry.deadline().is_none_or(|deadline| now <= deadline))
                 else {
                     break;
                 };
-                served = waiter.ticket();
-                if waiter.block.kind.matches(entry) {
-                    let id = waiter.conn;
-                    self.serve(id);
+                served = ticket;
+                match standing {
+                    Standing::Here(id) => {
+                        let waiter = self.realm.waiters.get(id);
+                        if waiter.is_some_and(|waiter| waiter.block.kind.matches(entry)) {
+                            self.serve(id);
+                        }
+                    }
+                    Standing::Claim(claim) if claim.kind.matches(entry) => {
+                        // Those behind it wait for what it leaves.
+                        if !claim.called {
+                            if self.append_serve(claim.origin, claim.shards) {
+                                self.realm.waiters.called(&key, ticket);
+                            } else {
+                                later.push(key);
+                            }
+                        }
+                        break;
+                    }
+                    Standing::Claim(_) => {}
                 }
             }
         }
+        later.into_iter().for_each(|key| self.realm.offer_again(key));
     }
 
     /// Executes the command of a blocked client again.
@@ -933,6 +1039,7 @@ impl Shard {
     /// Ends the waiting of a client, which is in no queue any more, with an answer of somebody else's making.
     fn release(&mut self, waiter: &Waiter, error: Option<CommandError>) {
         let id = waiter.conn;
+        self.end_wait(waiter);
         self.count_unserved(waiter, error.is_some());
         let mut out = self.take_out(id);
         let start = out.len();
@@ -944,6 +1051,15 @@ impl Shard {
         }
         self.put_back(id, out, start);
         self.resume(id);
+    }
+
+    /// What a client that waits no more has claimed on other boxes is given up.
+    fn end_wait(&mut self, waiter: &Waiter) {
+        if let Some((number, shards)) = waiter.away
+            && let Some(client) = self.conn(waiter.conn).map(|conn| conn.client)
+        {
+            self.unwait(waiter.conn, client, number, shards);
+        }
     }
 
     /// Unblocks a client as if its time were up, or with an error (CLIENT UNBLOCK). False if it is not blocked.
@@ -998,7 +1114,10 @@ impl Shard {
         if !conn.closing {
             conn.closing = true;
             self.close_queue.push_back(id);
-            self.forget(id);
+            // A command in the order may need what the connection watches.
+            if conn.waiting != Waiting::Order {
+                self.forget(id);
+            }
         }
     }
 
@@ -1013,14 +1132,16 @@ impl Shard {
 
     /// Takes a connection out of everything that refers to it.
     fn forget(&mut self, id: ConnId) {
-        if !kevy::bug!(ClosedClientsWait) {
-            self.realm.waiters.remove(id);
+        if !kevy::bug!(ClosedClientsWait)
+            && let Some(waiter) = self.realm.waiters.remove(id)
+        {
+            self.end_wait(&waiter);
         }
         self.monitors.remove(&id);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        for at in std::mem::take(&mut conn.watching).keys() {
-            self.realm.versions.unwatch(at);
-        }
+        let watched = std::mem::take(&mut conn.watching);
+        self.unwatch(watched.into_keys());
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         for (kind, names) in [
             (Kind::Channel, std::mem::take(&mut conn.channels)),
             (Kind::Pattern, std::mem::take(&mut conn.patterns)),
@@ -1028,10 +1149,11 @@ impl Shard {
         ] {
             for name in names {
                 if !kevy::bug!(ClosedStillSubscribed) {
-                    self.realm.subscriptions.remove(kind, &name, id);
+                    self.subscriptions.remove(kind, &name, id);
                 }
             }
         }
+        self.listeners_changed();
     }
 
     // --- C: getters -------------------------------------------------------------------------------------------
@@ -1046,13 +1168,14 @@ impl Shard {
 
     /// A view of the data outside of any command (cron, DEBUG, eviction). What it changes must be committed.
     pub(crate) fn data(&mut self, db: usize) -> Data<'_> {
-        self.realm.set_interest();
+        self.set_interest();
+        let now = self.data_now();
         Data {
             keyspace: &mut self.realm.keyspace,
             settings: &self.config.settings,
             effects: &mut self.realm.effects,
             db,
-            now: self.now.unix,
+            now,
             now_micros: self.now.micros,
             access: Access::default(),
         }

@@ -1,18 +1,17 @@
 //! The box: the part of a shard that owns a slice of the data and can be handed to another thread.
 //!
-//! Here: keyspace, blocked waiters, WATCH versions, subscriptions, effects. Not here: sockets, sessions, anything that
-//! must stay with the thread that accepted a connection. Nothing in this file refers to a connection other than by
+//! Here: keyspace, blocked waiters, WATCH versions, effects. Not here: connections, sessions, subscriptions. Nothing in this file refers to a connection other than by
 //! [`ConnId`]; what is to happen to one is returned to the caller.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use foldhash::quality::FixedState;
-use kevy::command::{Block, Command};
-use kevy::keyspace::{Dbs, Effects, Garbage, Keyspace, Record, UnixMillis, Whole};
+use kevy::command::{Block, BlockedOn, Command};
+use kevy::keyspace::{Dbs, Effects, Garbage, Keyspace, Record, Slice, UnixMillis, Whole};
 use kevy::resp::Argv;
 
 use super::conn::ConnId;
-use super::pubsub::Subscriptions;
+use super::links::{Origin, ShardId, Shards};
 
 type Map<K, V> = HashMap<K, V, FixedState>;
 
@@ -31,20 +30,23 @@ pub struct Realm {
     /// Keys that became ready and have not been offered yet.
     ready: VecDeque<DbKey>,
     pub versions: Versions,
-    pub subscriptions: Subscriptions,
     /// Commands to replay, for somebody who follows them and takes them away; without one none are recorded.
     pub journal: Option<Vec<Record>>,
 }
 
 impl Realm {
     pub fn new(databases: usize, seed: u64) -> Self {
+        Self::slice(databases, seed, Slice::WHOLE)
+    }
+
+    /// Of one slice of the keyspace.
+    pub fn slice(databases: usize, seed: u64, slice: Slice) -> Self {
         Self {
-            keyspace: Keyspace::new(databases, seed),
+            keyspace: Keyspace::slice(databases, seed, slice),
             effects: Effects::default(),
             waiters: Waiters::default(),
             ready: VecDeque::new(),
             versions: Versions::default(),
-            subscriptions: Subscriptions::default(),
             journal: None,
         }
     }
@@ -73,6 +75,25 @@ impl Realm {
     pub fn follow(&mut self, effects: &Effects, dbs: &Dbs) {
         self.versions.follow(effects, dbs);
         collect_ready(&mut self.waiters, &mut self.ready, effects, dbs);
+    }
+
+    /// Ends what a connection claims here, and offers the keys to those behind it. Its own number only, if given.
+    pub fn forget_claim(&mut self, origin: Origin, number: Option<u64>) {
+        for key in self.take_claim(origin, number) {
+            self.offer_again(key);
+        }
+    }
+
+    /// Takes what a connection claims here by this number out of the queues; gives the keys.
+    pub fn take_claim(&mut self, origin: Origin, number: Option<u64>) -> Vec<DbKey> {
+        self.waiters.take_claim(origin, number)
+    }
+
+    /// Offers a key once more: it may hold something for the next in its queue.
+    pub fn offer_again(&mut self, key: DbKey) {
+        if self.waiters.mark_ready(&key) {
+            self.ready.push_back(key);
+        }
     }
 
     /// Whether there are keys to be offered to the clients that wait for them.
@@ -217,6 +238,8 @@ pub struct Waiter {
     pub block: Block,
     keys: Vec<DbKey>,
     ticket: u64,
+    /// If it waits on other boxes than its connection's alone: under which number, and what boxes its command needs.
+    pub away: Option<(u64, Shards)>,
 }
 
 impl Waiter {
@@ -226,10 +249,31 @@ impl Waiter {
     }
 }
 
+/// Who stands in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A connection of this shard that waits for nothing but what is here.
+    Here(ConnId),
+    /// Any other: its command runs again in the order, with all boxes it needs.
+    Claim(Claim),
+}
+
+/// A connection's wait for a key of this slice, known by the connection's own shard under the number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub origin: Origin,
+    pub number: u64,
+    /// What its command needs.
+    pub shards: Shards,
+    pub kind: BlockedOn,
+    /// Its command is in the order already: nobody behind it is offered the key before.
+    pub called: bool,
+}
+
 /// The clients that wait for one key, by ticket: the longest waiting first.
 #[derive(Default)]
 struct Queue {
-    clients: BTreeMap<u64, ConnId>,
+    clients: BTreeMap<u64, Standing>,
     /// The key is among those to be offered.
     ready: bool,
 }
@@ -242,13 +286,15 @@ struct Queue {
 pub struct Waiters {
     queues: Map<DbKey, Queue>,
     waiting: Map<ConnId, Waiter>,
+    /// Where those stand that are known by claims.
+    claims: Map<(ShardId, ConnId), Vec<(u64, DbKey, u64)>>,
     deadlines: BTreeSet<(UnixMillis, ConnId)>,
     last_ticket: u64,
 }
 
 impl Waiters {
     pub fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+        self.waiting.is_empty() && self.claims.is_empty()
     }
 
     pub fn len(&self) -> usize {
@@ -277,7 +323,7 @@ impl Waiters {
         for &index in block.keys.iter().take(if kevy::bug!(SecondKeyForgotten) { 1 } else { usize::MAX }) {
             let at = DbKey { db: db as u32, key: argv.as_args()[index].into() };
             let queue = self.queues.entry(at.clone()).or_default();
-            if queue.clients.insert(ticket, conn).is_none() {
+            if queue.clients.insert(ticket, Standing::Here(conn)).is_none() {
                 keys.push(at);
             }
         }
@@ -286,8 +332,64 @@ impl Waiters {
         {
             self.deadlines.insert((deadline, conn));
         }
-        let previous = self.waiting.insert(conn, Waiter { conn, command, argv, db, block, keys, ticket });
+        let previous =
+            self.waiting.insert(conn, Waiter { conn, command, argv, db, block, keys, ticket, away: None });
         debug_assert!(previous.is_none(), "a client blocks in one command at a time");
+    }
+
+    /// Notes a client of this shard that waits on other boxes too, or only there: [`Waiters::claim`] puts it into the
+    /// queues.
+    pub fn add_away(
+        &mut self,
+        conn: ConnId,
+        command: &'static Command,
+        argv: Argv,
+        db: usize,
+        block: Block,
+        away: (u64, Shards),
+    ) {
+        if let Some(deadline) = block.deadline {
+            self.deadlines.insert((deadline, conn));
+        }
+        let (keys, away) = (Vec::new(), Some(away));
+        let waiter = Waiter { conn, command, argv, db, block, keys, ticket: 0, away };
+        let previous = self.waiting.insert(conn, waiter);
+        debug_assert!(previous.is_none(), "a client blocks in one command at a time");
+    }
+
+    /// Puts a claim at the end of a key's queue.
+    pub fn claim(&mut self, at: DbKey, claim: Claim) {
+        self.last_ticket += 1;
+        let ticket = self.last_ticket;
+        self.queues.entry(at.clone()).or_default().clients.insert(ticket, Standing::Claim(claim));
+        let standing = self.claims.entry((claim.origin.shard, claim.origin.conn)).or_default();
+        standing.push((claim.number, at, ticket));
+    }
+
+    /// See [`Realm::take_claim`].
+    fn take_claim(&mut self, origin: Origin, number: Option<u64>) -> Vec<DbKey> {
+        let at = (origin.shard, origin.conn);
+        let (Some(number), Some(standing)) = (number, self.claims.get_mut(&at)) else { return Vec::new() };
+        let taken: Vec<_> = standing.extract_if(.., |(of, ..)| *of == number).collect();
+        if standing.is_empty() {
+            self.claims.remove(&at);
+        }
+        let mut keys = Vec::with_capacity(taken.len());
+        for (_, key, ticket) in taken {
+            if let Some(queue) = self.queues.get_mut(&key) {
+                queue.clients.remove(&ticket);
+                if queue.clients.is_empty() {
+                    self.queues.remove(&key);
+                }
+            }
+            keys.push(key);
+        }
+        keys
+    }
+
+    /// The number of a client's wait on other boxes.
+    pub fn number(&self, conn: ConnId) -> Option<u64> {
+        self.waiting.get(&conn)?.away.map(|(number, _)| number)
     }
 
     /// A client that blocked again while being served keeps the deadline it had.
@@ -324,11 +426,20 @@ impl Waiters {
         self.last_ticket
     }
 
-    /// The next client in the queue of a key among those with tickets after `after` and up to `last`.
-    pub fn next_in_queue(&self, at: &DbKey, after: u64, last: u64) -> Option<&Waiter> {
+    /// The next in the queue of a key among those with tickets after `after` and up to `last`.
+    pub fn next_in_queue(&self, at: &DbKey, after: u64, last: u64) -> Option<(u64, Standing)> {
         let mut clients = self.queues.get(at)?.clients.range(after + 1..);
-        let (_, conn) = if kevy::bug!(NewestServedFirst) { clients.next_back() } else { clients.next() }?;
-        self.waiting.get(conn).filter(|waiter| waiter.ticket <= last)
+        let next = if kevy::bug!(NewestServedFirst) { clients.next_back() } else { clients.next() }?;
+        Some((*next.0, *next.1)).filter(|&(ticket, _)| ticket <= last)
+    }
+
+    /// The command of a claim is in the order.
+    pub fn called(&mut self, at: &DbKey, ticket: u64) {
+        if let Some(Standing::Claim(claim)) =
+            self.queues.get_mut(at).and_then(|queue| queue.clients.get_mut(&ticket))
+        {
+            claim.called = true;
+        }
     }
 
     /// Whether somebody waits for a key that is not among those to be offered; from here on it is.
@@ -373,9 +484,10 @@ mod tests {
     fn queue(waiters: &Waiters, key: &str) -> Vec<u32> {
         let (mut after, last) = (0, waiters.last_ticket());
         let next = || {
-            let waiter = waiters.next_in_queue(&at(key), after, last)?;
-            after = waiter.ticket();
-            Some(waiter.conn.0)
+            let (ticket, standing) = waiters.next_in_queue(&at(key), after, last)?;
+            after = ticket;
+            let Standing::Here(conn) = standing else { panic!("nobody claims") };
+            Some(conn.0)
         };
         std::iter::from_fn(next).collect()
     }

@@ -122,6 +122,56 @@ impl Stats {
         }
     }
 
+    /// Adds the counters of another shard.
+    pub fn add(&mut self, other: &Stats) {
+        let Stats {
+            connections_received,
+            rejected_connections,
+            commands_processed,
+            net_input_bytes,
+            net_output_bytes,
+            query_buffer_limit_disconnections,
+            output_buffer_limit_disconnections,
+            evicted_clients,
+            reads,
+            writes,
+            turns,
+            lazyfreed,
+            expire_micros,
+            denied_auth,
+            by_command,
+            errors,
+            error_replies,
+        } = other;
+        self.connections_received += connections_received;
+        self.rejected_connections += rejected_connections;
+        self.commands_processed += commands_processed;
+        self.net_input_bytes += net_input_bytes;
+        self.net_output_bytes += net_output_bytes;
+        self.query_buffer_limit_disconnections += query_buffer_limit_disconnections;
+        self.output_buffer_limit_disconnections += output_buffer_limit_disconnections;
+        self.evicted_clients += evicted_clients;
+        self.reads += reads;
+        self.writes += writes;
+        self.turns += turns;
+        self.lazyfreed += lazyfreed;
+        self.expire_micros += expire_micros;
+        self.denied_auth += denied_auth;
+        for (sum, one) in self.by_command.iter_mut().zip(by_command) {
+            sum.calls += one.calls;
+            sum.micros += one.micros;
+            sum.rejected += one.rejected;
+            sum.failed += one.failed;
+            for (sum, one) in sum.latency.counts.iter_mut().zip(one.latency.counts) {
+                *sum = sum.saturating_add(one);
+            }
+        }
+        for (code, count) in errors {
+            *self.errors.entry(code.clone()).or_default() += count;
+        }
+        self.error_replies += error_replies;
+    }
+
     pub fn count_rejected(&mut self, command: &Command) {
         self.by_command[command.id as usize].rejected += 1;
     }

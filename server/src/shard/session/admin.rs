@@ -48,7 +48,7 @@ pub fn shutdown(s: &mut Session<'_>) -> Outcome {
         );
         return Err(CommandError::Text("ERR Errors trying to SHUTDOWN. Check logs."));
     }
-    s.shard.request = Some(Request::Shutdown);
+    s.shard.everywhere(|shard| shard.request = Some(Request::Shutdown));
     s.conn_mut().close_after_reply = true;
     Ok(())
 }

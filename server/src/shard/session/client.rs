@@ -8,7 +8,7 @@ use kevy::resp::Protocol;
 
 use super::{Outcome, Session};
 use crate::shard::Shard;
-use crate::shard::conn::{ClientId, Conn, ConnId, ReplyMode, Waiting};
+use crate::shard::conn::{ClientId, Conn, ReplyMode};
 use crate::shard::realm::DbKey;
 
 pub const BAD_NAME: CommandError =
@@ -52,12 +52,17 @@ impl ClientType {
 
 /// The letters of `flags=`.
 fn flags(shard: &Shard, conn: &Conn) -> String {
-    let changed = conn.watching.iter().any(|(at, &version)| shard.realm.versions.version(at) != version);
+    let dbs = &shard.realm.keyspace.dbs;
+    let present = shard.present();
+    let changed = conn.watching.iter().any(|(at, &version)| {
+        let home = present.iter().find(|present| present.me() == dbs.home(&at.key));
+        home.is_some_and(|home| home.realm.versions.version(at) != version)
+    });
     let letters = [
         (conn.monitor, 'O'),
         (conn.subscribed(), 'P'),
         (conn.multi.is_some(), 'x'),
-        (conn.waiting != Waiting::No, 'b'),
+        (conn.waiting.is_blocked(), 'b'),
         (changed, 'd'),
         (conn.close_after_reply, 'c'),
         (conn.closing, 'A'),
@@ -184,7 +189,7 @@ struct Filter<'a> {
     laddr: Option<&'a [u8]>,
     kind: Option<ClientType>,
     max_age_seconds: Option<u64>,
-    not: Option<ConnId>,
+    not: Option<ClientId>,
 }
 
 impl Filter<'_> {
@@ -194,7 +199,7 @@ impl Filter<'_> {
             && self.laddr.is_none_or(|laddr| conn.peer.laddr.as_bytes() == laddr)
             && self.kind.is_none_or(|kind| ClientType::of(conn) == kind)
             && self.max_age_seconds.is_none_or(|age| (now / 1000).saturating_sub(conn.created / 1000) >= age)
-            && self.not.is_none_or(|id| conn.id != id)
+            && self.not.is_none_or(|client| conn.client != client)
     }
 }
 
@@ -204,7 +209,7 @@ pub fn kill(s: &mut Session<'_>) -> Outcome {
     if old_form {
         filter.addr = Some(s.arg(2));
     } else {
-        filter.not = Some(s.id);
+        filter.not = Some(s.conn().client);
         let mut at = 2;
         while at < s.args.len() {
             let Some(value) = s.args.get(at + 1) else { return Err(CommandError::Syntax) };
@@ -231,7 +236,7 @@ pub fn kill(s: &mut Session<'_>) -> Outcome {
                     return Err(CommandError::quoting("ERR No such user '", value, "'"));
                 }
             } else if s.is(at, "SKIPME") && value.eq_ignore_ascii_case(b"yes") {
-                filter.not = Some(s.id);
+                filter.not = Some(s.conn().client);
             } else if s.is(at, "SKIPME") && value.eq_ignore_ascii_case(b"no") {
                 filter.not = None;
             } else {
@@ -241,13 +246,17 @@ pub fn kill(s: &mut Session<'_>) -> Outcome {
         }
     }
     let now = s.now();
-    let victims: Vec<ConnId> =
-        s.shard.clients().filter(|conn| filter.matches(conn, now)).map(|conn| conn.id).collect();
-    for &id in &victims {
-        if id == s.id {
+    let victims: Vec<ClientId> =
+        s.shard.clients().filter(|conn| filter.matches(conn, now)).map(|conn| conn.client).collect();
+    for &client in &victims {
+        if client == s.conn().client {
             s.conn_mut().close_after_reply = true;
         } else {
-            s.shard.close(id);
+            s.shard.everywhere(|shard| {
+                if let Some(&id) = shard.by_client.get(&client) {
+                    shard.close(id);
+                }
+            });
         }
     }
     if !old_form {
@@ -315,14 +324,16 @@ pub fn pause(s: &mut Session<'_>) -> Outcome {
     let now = s.now();
     let until = now.checked_add(millis).filter(|&until| until <= i64::MAX as u64);
     let until = until.ok_or(CommandError::TimeoutOutOfRange)?;
-    s.shard.session.pause.start(now, until, all);
+    s.shard.everywhere(|shard| shard.session.pause.start(now, until, all));
     s.reply.ok();
     Ok(())
 }
 
 pub fn unpause(s: &mut Session<'_>) -> Outcome {
-    s.shard.session.pause.stop();
-    s.shard.resume_paused();
+    s.shard.everywhere(|shard| {
+        shard.session.pause.stop();
+        shard.resume_paused();
+    });
     s.reply.ok();
     Ok(())
 }
@@ -339,8 +350,11 @@ pub fn unblock(s: &mut Session<'_>) -> Outcome {
         return Err(CommandError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     };
     let client = s.int(2)?;
-    let target = u64::try_from(client).ok().and_then(|client| s.shard.by_client.get(&client).copied());
-    let unblocked = target.is_some_and(|id| s.shard.unblock(id, error));
+    let mut unblocked = false;
+    s.shard.everywhere(|shard| {
+        let target = u64::try_from(client).ok().and_then(|client| shard.by_client.get(&client).copied());
+        unblocked |= target.is_some_and(|id| shard.unblock(id, error));
+    });
     s.reply.int(i64::from(unblocked));
     Ok(())
 }
@@ -439,12 +453,22 @@ pub fn may_touch_data(conn: &Conn, flags: Flags) -> bool {
 }
 
 impl Shard {
-    /// Every connection that is not being closed, oldest first.
+    /// Every connection of the shards that are present which is not being closed, oldest first.
     pub(crate) fn clients(&self) -> impl Iterator<Item = &Conn> {
+        let mut clients: Vec<&Conn> = self.present().into_iter().flat_map(Shard::own_clients).collect();
+        clients.sort_by_key(|conn| conn.client);
+        clients.into_iter()
+    }
+
+    /// Every connection of this shard that is not being closed, oldest first.
+    pub(crate) fn own_clients(&self) -> impl Iterator<Item = &Conn> {
         self.by_client.values().filter_map(|&id| self.conn(id)).filter(|conn| !conn.closing)
     }
 
     fn client(&self, client: ClientId) -> Option<&Conn> {
-        self.by_client.get(&client).and_then(|&id| self.conn(id)).filter(|conn| !conn.closing)
+        self.present().into_iter().find_map(|shard| {
+            let &id = shard.by_client.get(&client)?;
+            shard.conn(id).filter(|conn| !conn.closing)
+        })
     }
 }

@@ -32,8 +32,10 @@ pub fn set(s: &mut Session<'_>) -> Outcome {
     if !changed.is_empty() {
         let applied = (s.shard.env.apply_config)(&s.shard.config, &mut next, &changed);
         applied.map_err(|(name, reason)| failed(ConfigError::failed(name.as_bytes(), &reason)))?;
-        s.shard.config = next;
-        s.shard.configured(&changed);
+        s.shard.everywhere(|shard| {
+            shard.config = next.clone();
+            shard.configured(&changed);
+        });
     }
     s.reply.ok();
     Ok(())
@@ -58,7 +60,7 @@ pub fn rewrite(s: &mut Session<'_>) -> Outcome {
 }
 
 pub fn resetstat(s: &mut Session<'_>) -> Outcome {
-    s.shard.reset_statistics();
+    s.shard.everywhere(Shard::reset_statistics);
     s.reply.ok();
     Ok(())
 }

@@ -158,6 +158,7 @@ pub fn reset(s: &mut Session<'_>) -> Outcome {
     s.shard.discard_transaction(id);
     s.shard.unsubscribe_all(id);
     s.shard.monitors.remove(&id);
+    s.shard.listeners_changed();
     let authenticated = s.shard.config.security.requirepass.is_empty();
     let conn = s.conn_mut();
     conn.monitor = false;

@@ -28,14 +28,15 @@ pub fn debug(s: &mut Session<'_>) -> Outcome {
         }
         s.reply.ok();
     } else if s.is(1, "SET-ACTIVE-EXPIRE") && argc == 3 {
-        s.shard.cron.expire_off = parse_i64(s.arg(2)).unwrap_or(0) == 0;
+        let off = parse_i64(s.arg(2)).unwrap_or(0) == 0;
+        s.shard.everywhere(|shard| shard.cron.expire_off = off);
         s.reply.ok();
     } else if s.is(1, "QUICKLIST-PACKED-THRESHOLD") && argc == 3 {
         const LARGEST: u64 = 1 << 32;
         let bytes = bytes_with_unit(s.arg(2)).filter(|&bytes| bytes <= LARGEST).ok_or(CommandError::Text(
             "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
         ))?;
-        s.shard.config.settings.list.packed_threshold = bytes as usize;
+        s.shard.everywhere(|shard| shard.config.settings.list.packed_threshold = bytes as usize);
         s.reply.ok();
     } else if s.is(1, "HTSTATS") && (argc == 3 || argc == 4) {
         htstats(s)?;
@@ -81,8 +82,8 @@ const ACCEPTED: [&str; 6] = [
 
 /// Asks the core's DEBUG.
 fn on_data(s: &mut Session<'_>) -> Result<bool, CommandError> {
-    let (db, now) = (s.conn().db, s.shard.now);
-    s.shard.realm.set_interest();
+    let (db, now, micros) = (s.conn().db, s.shard.data_now(), s.shard.now.micros);
+    s.shard.set_interest();
     let mut call = Call {
         command: s.command,
         args: s.args,
@@ -91,8 +92,8 @@ fn on_data(s: &mut Session<'_>) -> Result<bool, CommandError> {
             settings: &s.shard.config.settings,
             effects: &mut s.shard.realm.effects,
             db,
-            now: now.unix,
-            now_micros: now.micros,
+            now,
+            now_micros: micros,
             access: Access { no_touch: true },
         },
         reply: s.reply.reborrow(),

@@ -11,8 +11,9 @@ use kevy::keyspace::evict::lru_clock;
 use super::{Outcome, Session, client};
 use crate::config::EvictionPolicy;
 use crate::shard::Shard;
-use crate::shard::conn::{Conn, Waiting};
+use crate::shard::conn::Conn;
 use crate::shard::pubsub::Kind;
+use crate::shard::stats::Stats;
 
 type Section = (&'static str, &'static str, fn(&Shard, &mut Fields));
 
@@ -40,6 +41,12 @@ const SECTIONS: &[Section] = &[
 const ON_DEMAND: [&str; 3] = ["commandstats", "latencystats", "kevy"];
 
 pub fn info(s: &mut Session<'_>) -> Outcome {
+    // While the text is written, this shard's counters are those of all shards.
+    let own = (!s.shard.guests.is_empty()).then(|| {
+        let mut sum = Stats::default();
+        s.shard.everywhere(|shard| sum.add(&shard.stats));
+        std::mem::replace(&mut s.shard.stats, sum)
+    });
     let mut text = Fields(String::with_capacity(8 * 1024));
     for &(name, title, write) in SECTIONS {
         let names: &[&str] = if name == "module_list" { &["module_list", "modules"] } else { &[name] };
@@ -56,6 +63,9 @@ pub fn info(s: &mut Session<'_>) -> Outcome {
             let _ = write!(text.0, "# {title}\r\n");
             write(s.shard, &mut text);
         }
+    }
+    if let Some(own) = own {
+        s.shard.stats = own;
     }
     s.reply.verbatim(b"txt", text.0.as_bytes());
     Ok(())
@@ -160,13 +170,14 @@ fn clients(shard: &Shard, out: &mut Fields) {
         "client_recent_max_output_buffer",
         shard.clients().map(Conn::pending_output).max().unwrap_or(0),
     );
-    out.field("blocked_clients", count(|conn| conn.waiting != Waiting::No));
+    out.field("blocked_clients", count(|conn| conn.waiting.is_blocked()));
     out.field("tracking_clients", 0);
     out.field("pubsub_clients", count(Conn::subscribed));
     out.field("watching_clients", count(|conn| !conn.watching.is_empty()));
-    out.field("clients_in_timeout_table", shard.realm.waiters.with_deadline());
-    out.field("total_watched_keys", shard.realm.versions.len());
-    out.field("total_blocking_keys", shard.realm.waiters.keys());
+    let sum = |count: fn(&Shard) -> usize| shard.present().into_iter().map(count).sum::<usize>();
+    out.field("clients_in_timeout_table", sum(|shard| shard.realm.waiters.with_deadline()));
+    out.field("total_watched_keys", sum(|shard| shard.realm.versions.len()));
+    out.field("total_blocking_keys", sum(|shard| shard.realm.waiters.keys()));
     out.field("total_blocking_keys_on_nokey", 0);
 }
 
@@ -301,7 +312,8 @@ fn persistence(shard: &Shard, out: &mut Fields) {
         ("current_save_keys_processed", "0"),
         ("current_save_keys_total", "0"),
     ]);
-    out.field("rdb_changes_since_last_save", shard.realm.effects.dirty);
+    let changes: u64 = shard.present().iter().map(|shard| shard.realm.effects.dirty).sum();
+    out.field("rdb_changes_since_last_save", changes);
     out.field("rdb_bgsave_in_progress", 0);
     out.field("rdb_last_save_time", shard.started.unix / 1000);
     out.constants(&[
@@ -340,17 +352,26 @@ fn threads(shard: &Shard, out: &mut Fields) {
 }
 
 fn stats(shard: &Shard, out: &mut Fields) {
-    let (stats, keyspace) = (&shard.stats, &shard.realm.keyspace.stats);
+    let stats = &shard.stats;
+    let mut keyspace = kevy::keyspace::Stats::default();
+    for shard in shard.present() {
+        let stats = &shard.realm.keyspace.stats;
+        keyspace.hits += stats.hits;
+        keyspace.misses += stats.misses;
+        keyspace.expired += stats.expired;
+        keyspace.evicted += stats.evicted;
+    }
+    let rate = |rate: fn(&Shard) -> u64| shard.present().into_iter().map(rate).sum::<u64>();
     let kilobytes = |rate: u64| format!("{:.2}", rate as f64 / 1024.0);
     out.field("total_connections_received", stats.connections_received);
     out.field("total_commands_processed", stats.commands_processed);
-    out.field("instantaneous_ops_per_sec", shard.cron.commands.per_second());
+    out.field("instantaneous_ops_per_sec", rate(|shard| shard.cron.commands.per_second()));
     out.field("total_net_input_bytes", stats.net_input_bytes);
     out.field("total_net_output_bytes", stats.net_output_bytes);
     out.field("total_net_repl_input_bytes", 0);
     out.field("total_net_repl_output_bytes", 0);
-    out.field("instantaneous_input_kbps", kilobytes(shard.cron.net_input.per_second()));
-    out.field("instantaneous_output_kbps", kilobytes(shard.cron.net_output.per_second()));
+    out.field("instantaneous_input_kbps", kilobytes(rate(|shard| shard.cron.net_input.per_second())));
+    out.field("instantaneous_output_kbps", kilobytes(rate(|shard| shard.cron.net_output.per_second())));
     out.field("instantaneous_input_repl_kbps", "0.00");
     out.field("instantaneous_output_repl_kbps", "0.00");
     out.field("rejected_connections", stats.rejected_connections);
@@ -372,10 +393,9 @@ fn stats(shard: &Shard, out: &mut Fields) {
     ]);
     out.field("keyspace_hits", keyspace.hits);
     out.field("keyspace_misses", keyspace.misses);
-    let subscriptions = &shard.realm.subscriptions;
-    out.field("pubsub_channels", subscriptions.count(Kind::Channel));
-    out.field("pubsub_patterns", subscriptions.count(Kind::Pattern));
-    out.field("pubsubshard_channels", subscriptions.count(Kind::Shard));
+    out.field("pubsub_channels", shard.subscribed_names(Kind::Channel, None).len());
+    out.field("pubsub_patterns", shard.subscribed_names(Kind::Pattern, None).len());
+    out.field("pubsubshard_channels", shard.subscribed_names(Kind::Shard, None).len());
     out.constants(&[
         ("latest_fork_usec", "0"),
         ("total_forks", "0"),
@@ -502,21 +522,25 @@ fn keyspace(shard: &Shard, out: &mut Fields) {
 
 fn kevy(shard: &Shard, out: &mut Fields) {
     out.field("kevy_version", crate::VERSION);
-    out.field("shards", 1);
+    let present = shard.present();
+    out.field("shards", present.len());
     out.field("io_backend", "epoll");
-    let dbs = &shard.realm.keyspace.dbs;
-    let keys: usize = (0..dbs.len()).map(|db| dbs.own(db).len()).sum();
-    out.field(
-        "shard0",
-        format_args!(
-            "clients={},keys={keys},commands={},ops_per_sec={},blocked={},watched_keys={}",
-            shard.clients().count(),
-            shard.stats.commands_processed,
-            shard.cron.commands.per_second(),
-            shard.realm.waiters.len(),
-            shard.realm.versions.len()
-        ),
-    );
+    // The keys of guests are where they were taken in.
+    let keys: Vec<usize> = shard.realm.keyspace.dbs.keys_by_slice();
+    for (number, shard) in present.into_iter().enumerate() {
+        out.field(
+            &format!("shard{number}"),
+            format_args!(
+                "clients={},keys={},commands={},ops_per_sec={},blocked={},watched_keys={}",
+                shard.own_clients().count(),
+                keys[number],
+                shard.stats.commands_processed,
+                shard.cron.commands.per_second(),
+                shard.realm.waiters.len(),
+                shard.realm.versions.len()
+            ),
+        );
+    }
 }
 
 #[cfg(test)]

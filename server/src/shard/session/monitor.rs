@@ -29,6 +29,7 @@ pub fn monitor(s: &mut Session<'_>) -> Outcome {
     if !s.conn().monitor {
         s.conn_mut().monitor = true;
         s.shard.monitors.insert(id);
+        s.shard.listeners_changed();
         s.reply.ok();
     }
     Ok(())
@@ -96,9 +97,14 @@ impl Shard {
             quote(&mut line, if is_secret(command, args, index) { REDACTED } else { arg });
         }
         line.extend_from_slice(b"\r\n");
+        self.monitor_line(line);
+    }
+
+    /// Sends a line to the monitors among this shard's connections.
+    pub(in crate::shard) fn deliver_line(&mut self, line: &[u8]) {
         for monitor in self.monitors.clone() {
             if let Some(conn) = self.conn_mut(monitor) {
-                conn.out.extend_from_slice(&line);
+                conn.out.extend_from_slice(line);
                 self.queue_send(monitor);
             }
         }

@@ -71,7 +71,8 @@ pub fn watch(s: &mut Session<'_>) -> Outcome {
         // An expired key counts as missing from here on, so it must not be there to expire later.
         s.shard.data(db).exists(key);
         s.shard.commit();
-        let version = s.shard.realm.versions.watch(at.clone());
+        let home = s.shard.home_of(key).expect("WATCH has the boxes of its keys");
+        let version = home.realm.versions.watch(at.clone());
         s.conn_mut().watching.insert(at, version);
     }
     s.reply.ok();
@@ -97,9 +98,8 @@ impl Shard {
 
     fn unwatch_all(&mut self, id: ConnId) {
         let Some(conn) = self.conn_mut(id) else { return };
-        for at in std::mem::take(&mut conn.watching).keys() {
-            self.realm.versions.unwatch(at);
-        }
+        let watched = std::mem::take(&mut conn.watching);
+        self.unwatch(watched.into_keys());
     }
 
     /// Whether a key that the connection watches was modified, or expires now.
@@ -109,7 +109,7 @@ impl Shard {
         watching.iter().any(|(at, &version)| {
             self.data(at.db as usize).exists(&at.key);
             self.commit();
-            self.realm.versions.version(at) != version
+            self.home_of(&at.key).is_some_and(|home| home.realm.versions.version(at) != version)
         })
     }
 }

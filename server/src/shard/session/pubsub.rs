@@ -24,10 +24,11 @@ fn add(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
     let id = s.id;
     for name in s.args.iter().skip(1) {
         if names(s.conn_mut(), kind).insert(name.to_vec()) {
-            s.shard.realm.subscriptions.add(kind, name, id);
+            s.shard.subscriptions.add(kind, name, id);
         }
         confirm(s, kind, word, Some(name));
     }
+    s.shard.listeners_changed();
     Ok(())
 }
 
@@ -60,10 +61,11 @@ fn remove(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
     }
     for name in given {
         if names(s.conn_mut(), kind).remove(&name) && !kevy::bug!(UnsubscribedStillServed) {
-            s.shard.realm.subscriptions.remove(kind, &name, id);
+            s.shard.subscriptions.remove(kind, &name, id);
         }
         confirm(s, kind, word, Some(&name));
     }
+    s.shard.listeners_changed();
     Ok(())
 }
 
@@ -92,13 +94,15 @@ pub fn sunsubscribe(s: &mut Session<'_>) -> Outcome {
 }
 
 pub fn publish(s: &mut Session<'_>) -> Outcome {
-    let receivers = s.shard.publish(s.args.at(1), s.args.at(2));
+    let mut receivers = 0;
+    s.shard.everywhere(|shard| receivers += shard.deliver(s.args.at(1), s.args.at(2)));
     s.reply.int(receivers as i64);
     Ok(())
 }
 
 pub fn spublish(s: &mut Session<'_>) -> Outcome {
-    let receivers = s.shard.publish_to_shard_channel(s.args.at(1), s.args.at(2));
+    let mut receivers = 0;
+    s.shard.everywhere(|shard| receivers += shard.deliver_to_shard_channel(s.args.at(1), s.args.at(2)));
     s.reply.int(receivers as i64);
     Ok(())
 }
@@ -108,7 +112,7 @@ fn list(s: &mut Session<'_>, kind: Kind) -> Outcome {
         return Err(s.wrong_subcommand());
     }
     let pattern = s.args.get(2);
-    let names: Vec<Vec<u8>> = s.shard.realm.subscriptions.names(kind, pattern).map(<[u8]>::to_vec).collect();
+    let names = s.shard.subscribed_names(kind, pattern);
     s.reply.array(names.len());
     for name in names {
         s.reply.bulk(&name);
@@ -119,7 +123,9 @@ fn list(s: &mut Session<'_>, kind: Kind) -> Outcome {
 fn counts(s: &mut Session<'_>, kind: Kind) -> Outcome {
     s.reply.array((s.args.len() - 2) * 2);
     for name in s.args.iter().skip(2) {
-        let count = s.shard.realm.subscriptions.subscribers(kind, name).count();
+        let present = s.shard.present();
+        let count: usize =
+            present.iter().map(|shard| shard.subscriptions.subscribers(kind, name).count()).sum();
         s.reply.bulk(name);
         s.reply.int(count as i64);
     }
@@ -143,7 +149,7 @@ pub fn shardnumsub(s: &mut Session<'_>) -> Outcome {
 }
 
 pub fn numpat(s: &mut Session<'_>) -> Outcome {
-    let count = s.shard.realm.subscriptions.count(Kind::Pattern);
+    let count = s.shard.subscribed_names(Kind::Pattern, None).len();
     s.reply.int(count as i64);
     Ok(())
 }
@@ -166,9 +172,8 @@ pub fn help(s: &mut Session<'_>) -> Outcome {
 }
 
 impl Shard {
-    fn publish_to_shard_channel(&mut self, channel: &[u8], message: &[u8]) -> usize {
+    fn deliver_to_shard_channel(&mut self, channel: &[u8], message: &[u8]) -> usize {
         let subscribers: Vec<ConnId> = self
-            .realm
             .subscriptions
             .subscribers(if kevy::bug!(ShardChannelsMixed) { Kind::Channel } else { Kind::Shard }, channel)
             .collect();
@@ -178,13 +183,24 @@ impl Shard {
         subscribers.len()
     }
 
+    /// Names with subscribers on the shards that are present, in order of their bytes.
+    pub(crate) fn subscribed_names(&self, kind: Kind, pattern: Option<&[u8]>) -> Vec<Vec<u8>> {
+        let present = self.present();
+        let names = present.iter().flat_map(|shard| shard.subscriptions.names(kind, pattern));
+        let mut names: Vec<Vec<u8>> = names.map(<[u8]>::to_vec).collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
     /// Ends all subscriptions of a connection without a message.
     pub(crate) fn unsubscribe_all(&mut self, id: ConnId) {
         for kind in [Kind::Channel, Kind::Pattern, Kind::Shard] {
             let Some(conn) = self.conn_mut(id) else { return };
             for name in std::mem::take(names(conn, kind)) {
-                self.realm.subscriptions.remove(kind, &name, id);
+                self.subscriptions.remove(kind, &name, id);
             }
         }
+        self.listeners_changed();
     }
 }

@@ -28,7 +28,6 @@ struct Entry {
 #[derive(Default)]
 pub struct State {
     entries: VecDeque<Entry>,
-    next_id: u64,
 }
 
 impl State {
@@ -62,7 +61,7 @@ impl Shard {
             shown.push(format!("... ({} more arguments)", args.len() - kept).into_bytes());
         }
         let entry = Entry {
-            id: self.session.slowlog.next_id,
+            id: self.common.next_slowlog(),
             unix_seconds: self.now.unix / 1000,
             micros,
             args: shown,
@@ -70,7 +69,6 @@ impl Shard {
             name: conn.name.clone(),
         };
         let log = &mut self.session.slowlog;
-        log.next_id += 1;
         log.entries.push_front(entry);
         log.entries.truncate(self.config.latency.slowlog_max_len);
     }
@@ -80,7 +78,10 @@ pub fn get(s: &mut Session<'_>) -> Outcome {
     if s.args.len() > 3 {
         return Err(s.wrong_subcommand());
     }
-    let len = s.shard.session.slowlog.entries.len();
+    let present = s.shard.present();
+    let mut entries: Vec<&Entry> = present.iter().flat_map(|shard| &shard.session.slowlog.entries).collect();
+    entries.sort_by_key(|entry| std::cmp::Reverse(entry.id));
+    let len = entries.len();
     let count = match s.args.get(2) {
         None => 10,
         Some(word) => match parse_i64(word) {
@@ -89,10 +90,9 @@ pub fn get(s: &mut Session<'_>) -> Outcome {
             _ => return Err(CommandError::Text("ERR count should be greater than or equal to -1")),
         },
     };
-    let log = &s.shard.session.slowlog;
     let r = &mut s.reply;
     r.array(count.min(len));
-    for entry in log.entries.iter().take(count) {
+    for entry in entries.into_iter().take(count) {
         r.array(6);
         r.int(entry.id as i64);
         r.int(entry.unix_seconds as i64);
@@ -108,13 +108,13 @@ pub fn get(s: &mut Session<'_>) -> Outcome {
 }
 
 pub fn len(s: &mut Session<'_>) -> Outcome {
-    let len = s.shard.session.slowlog.entries.len();
+    let len: usize = s.shard.present().iter().map(|shard| shard.session.slowlog.entries.len()).sum();
     s.reply.int(len as i64);
     Ok(())
 }
 
 pub fn reset(s: &mut Session<'_>) -> Outcome {
-    s.shard.session.slowlog.entries.clear();
+    s.shard.everywhere(|shard| shard.session.slowlog.entries.clear());
     s.reply.ok();
     Ok(())
 }

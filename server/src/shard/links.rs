@@ -1,0 +1,749 @@
+//! What several shards do together: the order they follow, visits, and commands that need more than one of them.
+//!
+//! The box that travels is the whole [`Shard`]: its slice of the keyspace and its connections. Only sockets stay with
+//! the thread, so whoever holds several boxes can run any command over them with the handler it has. A connection has
+//! one command under way at a time:
+//!
+//! - on the own slice alone: run at once, as on a server with one shard;
+//! - on one other slice whose box is at home: a *visit*. The box is taken, brought up to date, and lends its databases;
+//! - anything else is one entry of the order, a *gather*, that names the connection's box and those of the keys. Every
+//!   box is dropped into the entry's mailbox by whoever brings it up to date to that position; the last to arrive runs
+//!   the command over all of them and puts them back.
+//!
+//! Why this is right. A command runs while all boxes it touches are in one hand, each having applied every entry below
+//! the tail that was loaded after the command was read: so it sees what was answered before it was sent, and commands
+//! that share a box run one after the other there. A gather has all its boxes at one position. Something that touched
+//! two boxes at two positions could be half before an entry and half behind it; that is why only a gather touches two.
+//! Considered and left for later: rings of messages to boxes that are busy, and entries whose parts run independently
+//! (MGET, MSET, pipelines over several slices). They are faster under load; this is the part they must agree with.
+//!
+//! *Time is in the order.* Entries carry the clock of their author, a box's clock is the latest it has applied, and who
+//! finds the real clock ahead of it appends a tick first. So a key that is seen to have expired on one box is not seen
+//! alive afterwards on another.
+//!
+//! Rules that everything here keeps: append first, then notify; nobody waits while holding a box; a box is synced after
+//! own appends before it leaves a hand.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use kevy::command::Command;
+use kevy::keyspace::UnixMillis;
+use kevy::resp::Argv;
+
+use super::conn::{ClientId, ConnId, Waiting};
+use super::realm::DbKey;
+use super::{Now, Shard};
+use crate::order::log::{Cursor, Log};
+use crate::order::mailbox::Mailbox;
+use crate::order::place::{Hand, Visitor};
+use crate::order::sleep::Waker;
+use crate::order::word::Left;
+use crate::sync::Arc;
+
+/// Number of a shard, its thread and its box.
+pub type ShardId = usize;
+
+/// A set of shards.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Shards(u64);
+
+impl Shards {
+    /// The most shards that a server can have.
+    pub const MAX: usize = 64;
+
+    pub const NONE: Shards = Shards(0);
+
+    pub fn one(shard: ShardId) -> Self {
+        Self(1 << shard)
+    }
+
+    pub fn all(count: usize) -> Self {
+        Self(u64::MAX >> (Self::MAX - count))
+    }
+
+    pub fn with(self, other: Shards) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    pub fn without(self, shard: ShardId) -> Self {
+        Self(self.0 & !(1 << shard))
+    }
+
+    pub fn contains(self, shard: ShardId) -> bool {
+        self.0 >> shard & 1 == 1
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// The only one, if there is one.
+    pub fn single(self) -> Option<ShardId> {
+        (self.len() == 1).then(|| self.0.trailing_zeros() as usize)
+    }
+
+    pub fn iter(self) -> impl Iterator<Item = ShardId> {
+        (0..Self::MAX).filter(move |&shard| self.contains(shard))
+    }
+}
+
+impl fmt::Debug for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+/// A connection of this server, wherever it was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    pub shard: ShardId,
+    pub conn: ConnId,
+    pub client: ClientId,
+}
+
+/// What happens at one position of the order.
+pub struct Entry {
+    /// Its author's clock.
+    clock: UnixMillis,
+    /// Whom it concerns.
+    shards: Shards,
+    what: What,
+}
+
+enum What {
+    /// Time passes.
+    Tick,
+    Gather(Gather),
+    /// A message to the subscribers of a channel: a keyspace event.
+    Publish {
+        channel: Vec<u8>,
+        message: Vec<u8>,
+    },
+    /// A line for the monitors.
+    Monitor(Vec<u8>),
+    /// A connection watches these keys no more.
+    Unwatch(Vec<DbKey>),
+    /// A connection's wait with this number is over.
+    Unwait(Origin, u64),
+}
+
+/// A command that needs several boxes.
+struct Gather {
+    mailbox: Mailbox<Hand<Shard>>,
+    origin: Origin,
+    task: Task,
+}
+
+enum Task {
+    Command(&'static Command, Argv),
+    /// A key that the connection waits for has become ready: its blocked command runs again.
+    Serve,
+}
+
+/// What all shards of a server share beside the order: numbers.
+#[derive(Default)]
+pub struct Common {
+    pub clients: AtomicUsize,
+    last_client: AtomicU64,
+    last_slowlog: AtomicU64,
+    /// The shards where somebody is subscribed, and where somebody monitors.
+    subscribed: AtomicU64,
+    monitored: AtomicU64,
+}
+
+impl Common {
+    pub fn next_client(&self) -> ClientId {
+        self.last_client.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub fn next_slowlog(&self) -> u64 {
+        self.last_slowlog.fetch_add(1, Ordering::Relaxed)
+    }
+}
+
+/// Wakes a shard's thread.
+#[derive(Clone)]
+pub struct Bell {
+    pub waker: Waker,
+    pub ring: std::sync::Arc<dyn Fn() + Send + Sync>,
+}
+
+/// A shard's ties to the others.
+pub struct Links {
+    me: ShardId,
+    count: usize,
+    log: Arc<Log<Entry>>,
+    cursor: Cursor<Entry>,
+    visitors: Vec<Visitor<Shard>>,
+    bells: Vec<Bell>,
+    /// The time of the order at the cursor.
+    clock: UnixMillis,
+    /// Shards to be notified of what was appended.
+    notify: Shards,
+    /// What could not be appended yet because the log was full, in order.
+    unsent: VecDeque<Arc<Entry>>,
+    /// Connections whose command could not be appended.
+    stalled: Vec<ConnId>,
+    last_wait: u64,
+}
+
+impl Links {
+    pub fn new(
+        me: ShardId,
+        log: Arc<Log<Entry>>,
+        cursor: Cursor<Entry>,
+        visitors: Vec<Visitor<Shard>>,
+        bells: Vec<Bell>,
+    ) -> Self {
+        Self {
+            me,
+            count: visitors.len(),
+            log,
+            cursor,
+            visitors,
+            bells,
+            clock: 0,
+            notify: Shards::NONE,
+            unsent: VecDeque::new(),
+            stalled: Vec::new(),
+            last_wait: 0,
+        }
+    }
+
+    pub fn me(&self) -> ShardId {
+        self.me
+    }
+
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Whether [`notify`] has something to do.
+    pub fn has_to_notify(&self) -> bool {
+        !self.notify.is_empty()
+    }
+
+    /// Appends an entry and notes whom to notify. A full log gives it back and notes the boxes that are behind.
+    fn append(&mut self, entry: Arc<Entry>) -> Result<(), Arc<Entry>> {
+        if !self.unsent.is_empty() {
+            return Err(entry);
+        }
+        let shards = entry.shards;
+        match self.log.append(entry) {
+            Ok(_) => {
+                self.notify = self.notify.with(shards);
+                Ok(())
+            }
+            Err(full) => {
+                for laggard in full.laggards {
+                    self.notify = self.notify.with(Shards::one(laggard));
+                }
+                Err(full.entry)
+            }
+        }
+    }
+
+    /// Appends an entry now or, if the log is full, as soon as it is not.
+    fn post(&mut self, clock: UnixMillis, shards: Shards, what: What) {
+        let entry = Arc::new(Entry { clock, shards, what });
+        if let Err(entry) = self.append(entry) {
+            self.unsent.push_back(entry);
+        }
+    }
+
+    fn post_unsent(&mut self) {
+        while let Some(entry) = self.unsent.pop_front() {
+            let rest = std::mem::take(&mut self.unsent);
+            let outcome = self.append(entry);
+            self.unsent = rest;
+            if let Err(entry) = outcome {
+                self.unsent.push_front(entry);
+                return;
+            }
+        }
+    }
+}
+
+/// Brings a box up to date, and all boxes that meet in gathers on the way. `None`: the box lies in the mailbox of a
+/// gather, whose last arrival will put it back and wake its owner.
+pub fn settle(first: Hand<Shard>, now: Now) -> Option<Hand<Shard>> {
+    let keep = first.me();
+    let mut kept = None;
+    let mut next = Some(first);
+    let mut others: Vec<Hand<Shard>> = Vec::new();
+    while let Some(mut hand) = next.take().or_else(|| others.pop()) {
+        match hand.follow(now) {
+            Some(entry) => {
+                let What::Gather(gather) = &entry.what else { unreachable!("only a gather takes the box") };
+                // Whoever has to come to the meeting must know of it before this hand is empty.
+                notify(&mut hand, now);
+                if let Some(boxes) = gather.mailbox.arrive(hand) {
+                    others.extend(run_gather(&entry, gather, boxes, now));
+                }
+            }
+            None if hand.me() == keep => kept = Some(hand),
+            None => leave(hand, now),
+        }
+    }
+    kept
+}
+
+/// Puts a box that is another thread's, after everything that its stay in this hand has left to do.
+pub fn leave(mut hand: Hand<Shard>, now: Now) {
+    loop {
+        notify(&mut hand, now);
+        let links = hand.links.as_deref().expect("a box that is visited is one of several");
+        if !links.cursor.is_behind() {
+            break;
+        }
+        match settle(hand, now) {
+            Some(settled) => hand = settled,
+            None => return,
+        }
+    }
+    let links = hand.links.as_deref().expect("as above");
+    let bell = links.bells[links.me].clone();
+    if hand.wants_thread() {
+        hand.mark();
+    }
+    if hand.leave() == Left::WakeOwner && bell.waker.must_wake() {
+        (bell.ring)();
+    }
+}
+
+/// Notifies the boxes that were named by what this one appended. Those at home are brought up to date at once.
+pub fn notify(hand: &mut Shard, now: Now) {
+    while let Some(links) = hand.links.as_deref_mut()
+        && let Some(shard) = links.notify.iter().next()
+    {
+        links.notify = links.notify.without(shard);
+        if shard != links.me
+            && let Some(visited) = links.visitors[shard].notify()
+            && let Some(settled) = settle(visited, now)
+        {
+            leave(settled, now);
+        }
+    }
+}
+
+/// All boxes of a gather are here: runs it and gives them back, past its position.
+fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: Now) -> Vec<Hand<Shard>> {
+    for hand in &mut boxes {
+        hand.pass(entry.clock);
+    }
+    let origin = gather.origin.shard;
+    let at = boxes.iter().position(|hand| hand.me() == origin).expect("a gather names its origin");
+    let mut primary = boxes.swap_remove(at);
+    // In order of their numbers, whoever arrived first: what is listed over all shards has one order.
+    boxes.sort_by_key(|hand| hand.me());
+    primary.set_now(now);
+    primary.take_in(boxes);
+    match &gather.task {
+        Task::Command(command, argv) => primary.run_gathered(gather.origin, command, argv),
+        Task::Serve => primary.serve_gathered(gather.origin),
+    }
+    let mut boxes = primary.send_home();
+    boxes.push(primary);
+    boxes
+}
+
+impl Shard {
+    /// The shard's number; 0 of a server with one.
+    pub fn me(&self) -> ShardId {
+        self.links.as_deref().map_or(0, |links| links.me)
+    }
+
+    /// Applies what the order has for this box, up to a tail that is loaded here. Gives the gather that needs the box
+    /// itself, if it has come to one.
+    fn follow(&mut self, now: Now) -> Option<Arc<Entry>> {
+        self.set_now(now);
+        self.links.as_deref_mut()?.post_unsent();
+        if self.realm.is_ready() {
+            // Who waits for what was just done comes before anything else that happens here.
+            self.serve_blocked();
+        }
+        loop {
+            let links = self.links.as_deref_mut().expect("seen above");
+            if links.cursor.look() == 0 {
+                if now.unix <= links.clock {
+                    break;
+                }
+                let tick = Arc::new(Entry { clock: now.unix, shards: Shards::NONE, what: What::Tick });
+                if links.append(tick).is_err() {
+                    // Time stands still for the moment: nobody is ahead of it.
+                    break;
+                }
+                continue;
+            }
+            while let Some(entry) = self.links.as_deref_mut().and_then(|links| links.cursor.share()) {
+                if entry.shards.contains(self.me()) {
+                    match &entry.what {
+                        What::Tick => {}
+                        What::Gather(_) => return Some(entry),
+                        What::Publish { channel, message } => {
+                            self.deliver(channel, message);
+                        }
+                        What::Monitor(line) => self.deliver_line(line),
+                        What::Unwatch(keys) => {
+                            let me = self.me();
+                            let Self { realm, .. } = self;
+                            keys.iter()
+                                .filter(|at| realm.keyspace.dbs.home(&at.key) == me)
+                                .for_each(|at| realm.versions.unwatch(at));
+                        }
+                        What::Unwait(origin, number) => self.realm.forget_claim(*origin, Some(*number)),
+                    }
+                }
+                self.pass(entry.clock);
+            }
+        }
+        if self.realm.is_ready() {
+            self.serve_blocked();
+        }
+        None
+    }
+
+    /// Moves past the entry at the cursor.
+    fn pass(&mut self, clock: UnixMillis) {
+        if let Some(links) = self.links.as_deref_mut() {
+            links.clock = links.clock.max(clock);
+            links.cursor.advance();
+        }
+    }
+
+    /// Whether there is something that only the own thread can do.
+    pub fn wants_thread(&self) -> bool {
+        !self.send_queue.is_empty()
+            || !self.close_queue.is_empty()
+            || !self.runnable.is_empty()
+            || !self.garbage.is_empty()
+            || self.request.is_some()
+            || self.evicting
+            || self.realm.is_ready()
+            || (self.links.as_deref())
+                .is_some_and(|links| !links.unsent.is_empty() || !links.stalled.is_empty())
+    }
+
+    /// The instant at which commands run: one for all boxes in this hand.
+    #[inline]
+    pub(super) fn data_now(&self) -> UnixMillis {
+        match self.links.as_deref() {
+            None => self.now.unix,
+            Some(links) => {
+                let guests = self.guests.iter().filter_map(|guest| guest.links.as_deref());
+                guests.map(|guest| guest.clock).max().unwrap_or(0).max(links.clock)
+            }
+        }
+    }
+
+    // --- Guests -----------------------------------------------------------------------------------------------
+
+    /// Runs what follows over the keyspace of these boxes too.
+    fn take_in(&mut self, boxes: Vec<Hand<Shard>>) {
+        debug_assert!(self.guests.is_empty());
+        self.guests = boxes;
+        for guest in &mut self.guests {
+            self.realm.keyspace.dbs.gather(&mut guest.realm.keyspace.dbs);
+        }
+    }
+
+    fn send_home(&mut self) -> Vec<Hand<Shard>> {
+        for guest in &mut self.guests {
+            self.realm.keyspace.dbs.scatter(&mut guest.realm.keyspace.dbs);
+        }
+        std::mem::take(&mut self.guests)
+    }
+
+    /// This shard and its guests, in the order of their numbers.
+    pub(super) fn present(&self) -> Vec<&Shard> {
+        let mut present: Vec<&Shard> =
+            std::iter::once(self).chain(self.guests.iter().map(|guest| &**guest)).collect();
+        present.sort_by_key(|shard| shard.me());
+        present
+    }
+
+    /// Does something to this shard and to its guests.
+    pub(super) fn everywhere(&mut self, mut act: impl FnMut(&mut Shard)) {
+        act(self);
+        self.guests.iter_mut().for_each(|guest| act(guest));
+    }
+
+    /// The shard among those present that a key is at home in.
+    pub(super) fn home_of(&mut self, key: &[u8]) -> Option<&mut Shard> {
+        let home = self.realm.keyspace.dbs.home(key);
+        self.shard(home)
+    }
+
+    fn shard(&mut self, shard: ShardId) -> Option<&mut Shard> {
+        if shard == self.me() {
+            return Some(self);
+        }
+        self.guests.iter_mut().find(|guest| guest.me() == shard).map(|guest| &mut **guest)
+    }
+
+    // --- Commands that need other boxes -----------------------------------------------------------------------
+
+    /// Runs an admitted command over the boxes it needs, or appends it to the order. False: the order is full, and the
+    /// command has to be read again later.
+    pub(super) fn run_over(
+        &mut self,
+        id: ConnId,
+        command: &'static Command,
+        args: kevy::resp::Args<'_>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let needs = self.route(id, command, args);
+        let me = self.me();
+        if needs.without(me).is_empty() {
+            let _ = self.call(id, command, args, out);
+            return true;
+        }
+        if let Some(other) = needs.single()
+            && let Some(hand) = self.links.as_deref().and_then(|links| links.visitors[other].take())
+            && let Some(hand) = settle(hand, self.now)
+        {
+            self.take_in(vec![hand]);
+            let _ = self.call(id, command, args, out);
+            for guest in self.send_home() {
+                leave_visited(guest, self.now);
+            }
+            return true;
+        }
+        let Some(client) = self.conn(id).map(|conn| conn.client) else { return true };
+        let shards = needs.with(Shards::one(me));
+        let task = Task::Command(command, Argv::from(args));
+        let origin = Origin { shard: me, conn: id, client };
+        let appended = self.append_gather(shards, origin, task);
+        let conn = self.conn_mut(id).expect("just seen");
+        conn.waiting = if appended { Waiting::Order } else { Waiting::Room };
+        if !appended && let Some(links) = self.links.as_deref_mut() {
+            links.stalled.push(id);
+        }
+        appended
+    }
+
+    fn append_gather(&mut self, shards: Shards, origin: Origin, task: Task) -> bool {
+        let clock = self.data_now();
+        let Some(links) = self.links.as_deref_mut() else { return false };
+        let mailbox = Mailbox::new(shards.len());
+        let what = What::Gather(Gather { mailbox, origin, task });
+        links.append(Arc::new(Entry { clock, shards, what })).is_ok()
+    }
+
+    /// The connections whose commands found no room in the order may try again.
+    pub(super) fn retry_stalled(&mut self) {
+        let Some(links) = self.links.as_deref_mut() else { return };
+        for id in std::mem::take(&mut links.stalled) {
+            if let Some(conn) = self.conn_mut(id)
+                && conn.waiting == Waiting::Room
+            {
+                conn.waiting = Waiting::No;
+                self.resume(id);
+            }
+        }
+    }
+
+    /// The command of a connection of this shard, at its position, with all boxes it needs.
+    fn run_gathered(&mut self, origin: Origin, command: &'static Command, argv: &Argv) {
+        let id = origin.conn;
+        if self.conn(id).is_none_or(|conn| conn.client != origin.client) {
+            return;
+        }
+        self.stopwatch = (self.env.stopwatch)();
+        let mut out = self.take_out(id);
+        let start = out.len();
+        self.conn_mut(id).expect("just seen").waiting = Waiting::No;
+        let _ = self.call(id, command, argv.as_args(), &mut out);
+        self.put_back(id, out, start);
+        self.finished(id);
+    }
+
+    /// A connection's command in the order is done: it goes on, or goes.
+    fn finished(&mut self, id: ConnId) {
+        let Some(conn) = self.conn(id) else { return };
+        if conn.gone {
+            self.remove(id);
+        } else if conn.waiting == Waiting::No {
+            self.resume(id);
+        }
+    }
+
+    /// A connection of this shard that waits for keys elsewhere: one of them is ready, and all are here.
+    fn serve_gathered(&mut self, origin: Origin) {
+        let id = origin.conn;
+        let number = self.realm.waiters.number(id);
+        let mut offered = Vec::new();
+        self.everywhere(|shard| offered.extend(shard.realm.take_claim(origin, number)));
+        if self.conn(id).is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked)
+        {
+            self.serve(id);
+        }
+        // Who stands behind it was not offered the key meanwhile.
+        for key in offered {
+            if let Some(home) = self.home_of(&key.key) {
+                home.realm.offer_again(key);
+            }
+        }
+    }
+
+    /// A key is ready for a connection of another shard, or for one that waits on several: its command runs again with
+    /// all boxes it needs.
+    pub(super) fn append_serve(&mut self, origin: Origin, shards: Shards) -> bool {
+        self.append_gather(shards.with(Shards::one(origin.shard)), origin, Task::Serve)
+    }
+
+    /// A number for a connection's wait on other boxes.
+    pub(super) fn next_wait(&mut self) -> u64 {
+        let links = self.links.as_deref_mut().expect("there are other boxes");
+        links.last_wait += 1;
+        links.last_wait
+    }
+
+    // --- Messages to all --------------------------------------------------------------------------------------
+
+    fn count(&self) -> usize {
+        self.links.as_deref().map_or(1, |links| links.count)
+    }
+
+    pub(super) fn all_shards(&self) -> Shards {
+        Shards::all(self.count())
+    }
+
+    fn post(&mut self, shards: Shards, what: What) {
+        let clock = self.data_now();
+        if let Some(links) = self.links.as_deref_mut() {
+            links.post(clock, shards, what);
+        }
+    }
+
+    /// Publishes a keyspace event to the subscribers of all shards, behind what caused it.
+    pub(super) fn publish_event(&mut self, channel: Vec<u8>, message: &[u8]) {
+        if self.links.is_none() {
+            self.deliver(&channel, message);
+        } else {
+            let message = message.to_vec();
+            self.post(self.subscribed_shards(), What::Publish { channel, message });
+        }
+    }
+
+    /// The shards that have subscribers.
+    pub(super) fn subscribed_shards(&self) -> Shards {
+        Shards(self.common.subscribed.load(Ordering::SeqCst))
+    }
+
+    fn monitored_shards(&self) -> Shards {
+        Shards(self.common.monitored.load(Ordering::SeqCst))
+    }
+
+    /// Whether somebody monitors, anywhere.
+    #[inline]
+    pub(super) fn is_monitored(&self) -> bool {
+        if self.links.is_none() { !self.monitors.is_empty() } else { !self.monitored_shards().is_empty() }
+    }
+
+    pub(super) fn monitor_line(&mut self, line: Vec<u8>) {
+        if self.links.is_none() {
+            self.deliver_line(&line);
+        } else {
+            self.post(self.monitored_shards(), What::Monitor(line));
+        }
+    }
+
+    /// Subscriptions or monitors of this shard's connections have changed.
+    pub(super) fn listeners_changed(&mut self) {
+        let me = Shards::one(self.me()).0;
+        let set = |shards: &AtomicU64, listening: bool| match listening {
+            true => shards.fetch_or(me, Ordering::SeqCst),
+            false => shards.fetch_and(!me, Ordering::SeqCst),
+        };
+        set(&self.common.subscribed, !self.subscriptions.is_empty());
+        set(&self.common.monitored, !self.monitors.is_empty());
+    }
+
+    /// A connection does not watch these keys any more.
+    pub(super) fn unwatch(&mut self, keys: impl IntoIterator<Item = DbKey>) {
+        let (mut elsewhere, mut shards) = (Vec::new(), Shards::NONE);
+        for at in keys {
+            let home = self.realm.keyspace.dbs.home(&at.key);
+            match self.shard(home) {
+                Some(shard) => shard.realm.versions.unwatch(&at),
+                None => {
+                    shards = shards.with(Shards::one(home));
+                    elsewhere.push(at);
+                }
+            }
+        }
+        if !elsewhere.is_empty() {
+            self.post(shards, What::Unwatch(elsewhere));
+        }
+    }
+
+    /// A connection's wait on other boxes is over.
+    pub(super) fn unwait(&mut self, id: ConnId, client: ClientId, number: u64, shards: Shards) {
+        let origin = Origin { shard: self.me(), conn: id, client };
+        self.realm.forget_claim(origin, Some(number));
+        let elsewhere = shards.without(self.me());
+        if !elsewhere.is_empty() {
+            self.post(elsewhere, What::Unwait(origin, number));
+        }
+    }
+
+    /// Makes room in other boxes that are at home. False if nothing can be evicted there either; a box that is busy
+    /// makes room itself.
+    pub(super) fn evict_elsewhere(&mut self) -> bool {
+        let now = self.now;
+        let Some(links) = self.links.as_deref() else { return false };
+        let others: Vec<Visitor<Shard>> = (0..links.count)
+            .filter(|&shard| shard != links.me)
+            .map(|shard| links.visitors[shard].clone())
+            .collect();
+        let mut evicted = false;
+        for other in others {
+            let Some(hand) = other.take() else {
+                evicted = true;
+                continue;
+            };
+            if let Some(mut hand) = settle(hand, now) {
+                if hand.data(0).evict() {
+                    evicted = true;
+                    hand.commit();
+                }
+                leave(hand, now);
+            } else {
+                evicted = true;
+            }
+        }
+        evicted
+    }
+}
+
+/// A box that was visited goes home, once it has served those who wait for what was done there.
+fn leave_visited(mut hand: Hand<Shard>, now: Now) {
+    if hand.realm.is_ready() {
+        hand.serve_blocked();
+    }
+    leave(hand, now);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_shards() {
+        let some = Shards::one(3).with(Shards::one(63));
+        assert!(some.contains(3) && some.contains(63) && !some.contains(4));
+        assert_eq!((some.len(), some.single(), some.without(3).single()), (2, None, Some(63)));
+        assert_eq!(some.iter().collect::<Vec<_>>(), [3, 63]);
+        assert_eq!(
+            (Shards::all(64).len(), Shards::all(1), Shards::NONE.is_empty()),
+            (64, Shards::one(0), true)
+        );
+    }
+}
