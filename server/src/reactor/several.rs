@@ -1,7 +1,7 @@
 //! The loop of one of several shards: the box is in the thread's hand while there is work, and at home while it waits.
 //!
 //! One turn is that of [`super::run`], with two additions. Before anything is done to the shard its box must be in hand
-//! and [settled](links::settle); where it lies in a gather or in a visitor's hand, the thread waits for it, and for
+//! and [settled](settle); where it lies in a gather or in a visitor's hand, the thread waits for it, and for
 //! nothing else. And before the thread waits for events it puts the box down: whoever needs it then takes it without
 //! waking anybody.
 

@@ -249,6 +249,13 @@ impl Waiter {
     }
 }
 
+/// Where a claim stands.
+struct Place {
+    number: u64,
+    key: DbKey,
+    ticket: u64,
+}
+
 /// Who stands in a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -287,7 +294,7 @@ pub struct Waiters {
     queues: Map<DbKey, Queue>,
     waiting: Map<ConnId, Waiter>,
     /// Where those stand that are known by claims.
-    claims: Map<(ShardId, ConnId), Vec<(u64, DbKey, u64)>>,
+    claims: Map<(ShardId, ConnId), Vec<Place>>,
     deadlines: BTreeSet<(UnixMillis, ConnId)>,
     last_ticket: u64,
 }
@@ -363,19 +370,19 @@ impl Waiters {
         let ticket = self.last_ticket;
         self.queues.entry(at.clone()).or_default().clients.insert(ticket, Standing::Claim(claim));
         let standing = self.claims.entry((claim.origin.shard, claim.origin.conn)).or_default();
-        standing.push((claim.number, at, ticket));
+        standing.push(Place { number: claim.number, key: at, ticket });
     }
 
     /// See [`Realm::take_claim`].
     fn take_claim(&mut self, origin: Origin, number: Option<u64>) -> Vec<DbKey> {
         let at = (origin.shard, origin.conn);
         let (Some(number), Some(standing)) = (number, self.claims.get_mut(&at)) else { return Vec::new() };
-        let taken: Vec<_> = standing.extract_if(.., |(of, ..)| *of == number).collect();
+        let taken: Vec<_> = standing.extract_if(.., |place| place.number == number).collect();
         if standing.is_empty() {
             self.claims.remove(&at);
         }
         let mut keys = Vec::with_capacity(taken.len());
-        for (_, key, ticket) in taken {
+        for Place { key, ticket, .. } in taken {
             if let Some(queue) = self.queues.get_mut(&key) {
                 queue.clients.remove(&ticket);
                 if queue.clients.is_empty() {
