@@ -178,3 +178,94 @@ fn resp3_and_passwords_are_negotiated() {
     let info: String = redis::cmd("CLIENT").arg("INFO").query(&mut c).unwrap();
     assert!(info.contains(" db=3 ") && info.contains(" resp=3 "), "{info}");
 }
+
+/// Keys of several slices, clients on several threads: what is written together is seen together, and nothing is lost
+/// or doubled on its way between lists.
+#[test]
+fn several_shards_are_one_server() {
+    const ROUNDS: usize = 400;
+    for shards in ["2", "4"] {
+        let server = Server::start(&["--shards", shards]);
+        let lists: Vec<String> = (0..8).map(|number| format!("list:{number}")).collect();
+        let mut c = server.connect();
+        let elements: Vec<usize> = (0..50).collect();
+        let _: () = c.rpush(&lists[0], &elements).unwrap();
+        thread::scope(|scope| {
+            for worker in 0..4 {
+                let (mut c, lists) = (server.connect(), &lists);
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        let from = &lists[(round * 7 + worker) % lists.len()];
+                        let to = &lists[(round * 3 + worker * 5) % lists.len()];
+                        let _: Option<usize> = redis::cmd("LMOVE")
+                            .arg(from)
+                            .arg(to)
+                            .arg("LEFT")
+                            .arg("RIGHT")
+                            .query(&mut c)
+                            .unwrap();
+                        let written = worker * ROUNDS + round;
+                        let _: () = c.mset(&[("a", written), ("b", written), ("c", written)]).unwrap();
+                        let seen: Vec<usize> = c.mget(&["a", "b", "c"]).unwrap();
+                        assert!(seen[0] == seen[1] && seen[1] == seen[2], "{seen:?}");
+                        let mut lengths = redis::pipe();
+                        lengths.atomic();
+                        lists.iter().for_each(|list| {
+                            lengths.llen(list);
+                        });
+                        let lengths: Vec<usize> = lengths.query(&mut c).unwrap();
+                        assert_eq!(lengths.iter().sum::<usize>(), 50);
+                    }
+                });
+            }
+            // Optimistic increments of two keys at once: each succeeds or is seen to have failed.
+            for _ in 0..2 {
+                let mut c = server.connect();
+                scope.spawn(move || {
+                    let mut done = 0;
+                    while done < ROUNDS / 4 {
+                        let _: () = redis::cmd("WATCH").arg("x").arg("y").query(&mut c).unwrap();
+                        let (x, y): (Option<usize>, Option<usize>) = c.mget(&["x", "y"]).unwrap();
+                        assert_eq!(x, y);
+                        let next = x.unwrap_or(0) + 1;
+                        let mut both = redis::pipe();
+                        both.atomic().set("x", next).ignore().set("y", next).ignore();
+                        done += usize::from(both.query::<Option<()>>(&mut c).unwrap().is_some());
+                    }
+                });
+            }
+            // Whoever waits for several keys gets what is pushed to any of them.
+            let (mut popper, mut pusher) = (server.connect(), server.connect());
+            scope.spawn(move || {
+                let mut popped = BTreeSet::new();
+                while popped.len() < ROUNDS {
+                    let (_, value): (String, usize) = c_blpop(&mut popper, &["q:1", "q:2", "q:3"]);
+                    assert!(popped.insert(value), "{value} was popped twice");
+                }
+            });
+            scope.spawn(move || {
+                for value in 0..ROUNDS {
+                    let _: () = pusher.rpush(format!("q:{}", 1 + value % 3), value).unwrap();
+                }
+            });
+        });
+        let mut left: Vec<usize> =
+            lists.iter().flat_map(|list| c.lrange::<_, Vec<usize>>(list, 0, -1).unwrap()).collect();
+        left.sort_unstable();
+        assert_eq!(left, elements);
+        let (x, y): (usize, usize) = c.mget(&["x", "y"]).unwrap();
+        assert_eq!((x, y), (ROUNDS / 2, ROUNDS / 2));
+        let clients: String = redis::cmd("CLIENT").arg("LIST").query(&mut c).unwrap();
+        assert!(clients.lines().any(|line| line.contains("cmd=client|list")));
+        let keys: usize = redis::cmd("DBSIZE").query(&mut c).unwrap();
+        let mut scanned: Vec<String> = c.scan().unwrap().map(|key| key.unwrap()).collect();
+        scanned.sort();
+        let mut listed: Vec<String> = c.keys("*").unwrap();
+        listed.sort();
+        assert_eq!((&scanned, listed.len()), (&listed, keys));
+    }
+}
+
+fn c_blpop(c: &mut Connection, keys: &[&str]) -> (String, usize) {
+    redis::cmd("BLPOP").arg(keys).arg(0).query(c).unwrap()
+}
