@@ -190,6 +190,8 @@ pub struct Links {
     unsent: VecDeque<Arc<Entry>>,
     /// Connections whose command could not be appended.
     stalled: Vec<ConnId>,
+    /// Somebody who waits for a key of this slice has been called, or is to be: nothing runs here before.
+    owes: bool,
     last_wait: u64,
 }
 
@@ -212,6 +214,7 @@ impl Links {
             notify: Shards::NONE,
             unsent: VecDeque::new(),
             stalled: Vec::new(),
+            owes: false,
             last_wait: 0,
         }
     }
@@ -372,11 +375,13 @@ impl Shard {
             let links = self.links.as_deref_mut().expect("seen above");
             if links.cursor.look() == 0 {
                 if now.unix <= links.clock {
+                    links.owes = false;
                     break;
                 }
                 let tick = Arc::new(Entry { clock: now.unix, shards: Shards::NONE, what: What::Tick });
                 if links.append(tick).is_err() {
                     // Time stands still for the moment: nobody is ahead of it.
+                    links.owes = false;
                     break;
                 }
                 continue;
@@ -505,8 +510,7 @@ impl Shard {
             return true;
         }
         if let Some(other) = needs.single()
-            && let Some(hand) = self.links.as_deref().and_then(|links| links.visitors[other].take())
-            && let Some(hand) = settle(hand, self.now)
+            && let Some(hand) = self.visit(other)
         {
             self.take_in(vec![hand]);
             let _ = self.call(id, command, args, out);
@@ -526,6 +530,17 @@ impl Shard {
             links.stalled.push(id);
         }
         appended
+    }
+
+    /// Takes another shard's box, if it is at home and nothing keeps a visitor's command waiting there.
+    fn visit(&mut self, other: ShardId) -> Option<Hand<Shard>> {
+        let hand = self.links.as_deref().and_then(|links| links.visitors[other].take())?;
+        let hand = settle(hand, self.now)?;
+        if hand.links.as_deref().is_some_and(|links| links.owes) {
+            leave(hand, self.now);
+            return None;
+        }
+        Some(hand)
     }
 
     fn append_gather(&mut self, shards: Shards, origin: Origin, task: Task) -> bool {
@@ -595,7 +610,22 @@ impl Shard {
     /// A key is ready for a connection of another shard, or for one that waits on several: its command runs again with
     /// all boxes it needs.
     pub(super) fn append_serve(&mut self, origin: Origin, shards: Shards) -> bool {
-        self.append_gather(shards.with(Shards::one(origin.shard)), origin, Task::Serve)
+        let appended = self.append_gather(shards.with(Shards::one(origin.shard)), origin, Task::Serve);
+        if let Some(links) = self.links.as_deref_mut() {
+            links.owes = true;
+        }
+        appended
+    }
+
+    /// Whether a command has to wait for somebody who waited longer. Then its connection is stalled, and tries again
+    /// when the order has been followed. Without this, one pipeline could push to a key and take away what it pushed.
+    pub(super) fn stalls(&mut self, id: ConnId) -> bool {
+        let Some(links) = self.links.as_deref_mut().filter(|links| links.owes) else { return false };
+        links.stalled.push(id);
+        if let Some(conn) = self.conn_mut(id) {
+            conn.waiting = Waiting::Room;
+        }
+        true
     }
 
     /// A number for a connection's wait on other boxes.

@@ -647,6 +647,9 @@ impl Shard {
 
     /// A command arrived on a connection: gates, MULTI queue, execution, effects, clients it unblocks.
     fn process(&mut self, id: ConnId, args: Args<'_>) {
+        if self.stalls(id) {
+            return;
+        }
         let mut out = self.take_out(id);
         let start = out.len();
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
