@@ -28,7 +28,8 @@ impl Server {
             .unwrap();
         let server = Server { child, dir };
         let patience = Instant::now() + Duration::from_secs(60);
-        while !server.socket().exists() {
+        // The socket is there a moment before it listens.
+        while std::os::unix::net::UnixStream::connect(server.socket()).is_err() {
             assert!(Instant::now() < patience, "the server did not come up");
             thread::yield_now();
         }
@@ -263,6 +264,35 @@ fn several_shards_are_one_server() {
         let mut listed: Vec<String> = c.keys("*").unwrap();
         listed.sort();
         assert_eq!((&scanned, listed.len()), (&listed, keys));
+    }
+}
+
+/// A client that waited for keys of several slices is served first, also by the pipeline that takes what it pushed.
+#[test]
+fn several_shards_serve_who_waited_longer() {
+    let server = Server::start(&["--shards", "3"]);
+    let mut c = server.connect();
+    for round in 0..50 {
+        let keys: Vec<String> = (0..4).map(|number| format!("{round}:{number}")).collect();
+        thread::scope(|scope| {
+            let (mut waiter, waited) = (server.connect(), &keys);
+            let waiter = scope.spawn(move || {
+                redis::cmd("BLPOP").arg(waited).arg(0).query::<(String, String)>(&mut waiter).unwrap()
+            });
+            let patience = Instant::now() + Duration::from_secs(60);
+            loop {
+                let info: String = redis::cmd("INFO").arg("clients").query(&mut c).unwrap();
+                if info.contains("blocked_clients:1\r") {
+                    break;
+                }
+                assert!(Instant::now() < patience, "nobody is blocked");
+            }
+            let key = &keys[round % keys.len()];
+            let mut pipe = redis::pipe();
+            pipe.rpush(key, &["first", "second"]).lpop(key, None);
+            let (_, left): (usize, String) = pipe.query(&mut c).unwrap();
+            assert_eq!((waiter.join().unwrap().1.as_str(), left.as_str()), ("first", "second"));
+        });
     }
 }
 

@@ -353,6 +353,8 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     }
     let mut boxes = primary.send_home();
     boxes.push(primary);
+    // Who waits for what was done is called before anybody can know of it.
+    boxes.iter_mut().filter(|hand| hand.realm.is_ready()).for_each(|hand| hand.serve_blocked());
     boxes
 }
 
