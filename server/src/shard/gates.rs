@@ -215,7 +215,7 @@ fn is_http(name: &[u8]) -> bool {
 }
 
 /// Finds the command.
-fn find(renames: &Renames, args: Args<'_>) -> Result<&'static Command, CommandError> {
+pub(super) fn find(renames: &Renames, args: Args<'_>) -> Result<&'static Command, CommandError> {
     let Some(mut command) = renames.find(args.at(0)) else { return Err(unknown_command(args)) };
     if command.subcommand_count > 0 && args.len() > 1 {
         command = subcommand(command, args.at(1)).ok_or_else(|| unknown_subcommand(command, args.at(1)))?;

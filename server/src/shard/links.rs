@@ -34,13 +34,14 @@ use kevy::resp::Argv;
 
 use super::conn::{ClientId, ConnId, Waiting};
 use super::realm::DbKey;
+use super::together::Together;
 use super::{Now, Shard};
 use crate::order::log::{Cursor, Log};
 use crate::order::mailbox::Mailbox;
 use crate::order::place::{Hand, Visitor};
 use crate::order::sleep::Waker;
 use crate::order::word::Left;
-use crate::sync::Arc;
+use crate::sync::{Alone, Arc};
 
 /// Number of a shard, its thread and its box.
 pub type ShardId = usize;
@@ -120,6 +121,8 @@ enum What {
     /// Time passes.
     Tick,
     Gather(Gather),
+    /// A connection's commands, each at home in one slice.
+    Together(Together),
     /// A message to the subscribers of a channel: a keyspace event.
     Publish {
         channel: Vec<u8>,
@@ -147,7 +150,6 @@ enum Task {
 }
 
 /// What all shards of a server share beside the order: numbers.
-#[derive(Default)]
 pub struct Common {
     pub clients: AtomicUsize,
     last_client: AtomicU64,
@@ -155,11 +157,33 @@ pub struct Common {
     /// The shards where somebody is subscribed, and where somebody monitors.
     subscribed: AtomicU64,
     monitored: AtomicU64,
+    /// Clients that wait for keys of other shards.
+    pub away: AtomicUsize,
+    /// By shard, how many batches of its connections are complete.
+    completed: [Alone<AtomicUsize>; Shards::MAX],
+}
+
+impl Default for Common {
+    fn default() -> Self {
+        Self {
+            clients: AtomicUsize::new(0),
+            last_client: AtomicU64::new(0),
+            last_slowlog: AtomicU64::new(0),
+            subscribed: AtomicU64::new(0),
+            monitored: AtomicU64::new(0),
+            away: AtomicUsize::new(0),
+            completed: [const { Alone(AtomicUsize::new(0)) }; Shards::MAX],
+        }
+    }
 }
 
 impl Common {
     pub fn next_client(&self) -> ClientId {
         self.last_client.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub fn completed(&self, shard: ShardId) -> &AtomicUsize {
+        &self.completed[shard]
     }
 
     pub fn next_slowlog(&self) -> u64 {
@@ -192,6 +216,10 @@ pub struct Links {
     stalled: Vec<ConnId>,
     /// Somebody who waits for a key of this slice has been called, or is to be: nothing runs here before.
     owes: bool,
+    /// Batches of this shard's connections that are not answered yet.
+    outstanding: VecDeque<Arc<Entry>>,
+    /// How many were complete when they were last looked through.
+    answered: usize,
     last_wait: u64,
 }
 
@@ -215,6 +243,8 @@ impl Links {
             unsent: VecDeque::new(),
             stalled: Vec::new(),
             owes: false,
+            outstanding: VecDeque::new(),
+            answered: 0,
             last_wait: 0,
         }
     }
@@ -393,6 +423,16 @@ impl Shard {
                     match &entry.what {
                         What::Tick => {}
                         What::Gather(_) => return Some(entry),
+                        What::Together(together) => {
+                            if let Some(links) = self.links.as_deref_mut() {
+                                links.clock = links.clock.max(entry.clock);
+                            }
+                            if let Some(origin) = self.run_part(together)
+                                && let Some(links) = self.links.as_deref_mut()
+                            {
+                                links.notify = links.notify.with(Shards::one(origin));
+                            }
+                        }
                         What::Publish { channel, message } => {
                             self.deliver(channel, message);
                         }
@@ -413,7 +453,42 @@ impl Shard {
         if self.realm.is_ready() {
             self.serve_blocked();
         }
+        self.answer_outstanding();
         None
+    }
+
+    /// Answers the batches that are complete. Whoever completes one notifies this box after he has counted it.
+    fn answer_outstanding(&mut self) {
+        let completed = self.common.completed(self.me()).load(Ordering::Acquire);
+        let Some(links) = self.links.as_deref_mut().filter(|links| links.answered != completed) else {
+            return;
+        };
+        links.answered = completed;
+        for entry in std::mem::take(&mut links.outstanding) {
+            let What::Together(together) = &entry.what else { unreachable!("only batches are outstanding") };
+            if together.done.get().is_some() {
+                self.answer_together(together);
+            } else if let Some(links) = self.links.as_deref_mut() {
+                links.outstanding.push_back(entry);
+            }
+        }
+    }
+
+    /// Appends a batch. False: the order is full.
+    pub(super) fn append_together(&mut self, shards: Shards, together: Together) -> bool {
+        let clock = self.data_now();
+        let Some(links) = self.links.as_deref_mut() else { return false };
+        let entry = Arc::new(Entry { clock, shards, what: What::Together(together) });
+        let appended = links.append(entry.clone()).is_ok();
+        if appended {
+            links.outstanding.push_back(entry);
+        }
+        appended
+    }
+
+    /// Whether nothing may run here before somebody who has been called.
+    pub(super) fn owes(&self) -> bool {
+        self.links.as_deref().is_some_and(|links| links.owes)
     }
 
     /// Moves past the entry at the cursor.
@@ -538,7 +613,7 @@ impl Shard {
     fn visit(&mut self, other: ShardId) -> Option<Hand<Shard>> {
         let hand = self.links.as_deref().and_then(|links| links.visitors[other].take())?;
         let hand = settle(hand, self.now)?;
-        if hand.links.as_deref().is_some_and(|links| links.owes) {
+        if hand.owes() {
             leave(hand, self.now);
             return None;
         }
@@ -582,7 +657,7 @@ impl Shard {
     }
 
     /// A connection's command in the order is done: it goes on, or goes.
-    fn finished(&mut self, id: ConnId) {
+    pub(super) fn finished(&mut self, id: ConnId) {
         let Some(conn) = self.conn(id) else { return };
         if conn.gone {
             self.remove(id);

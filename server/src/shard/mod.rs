@@ -24,6 +24,7 @@ pub mod realm;
 mod route;
 pub mod session;
 pub mod stats;
+mod together;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -555,6 +556,16 @@ impl Shard {
             }
             self.stopwatch = (self.env.stopwatch)();
             let mut interrupted = batch.commands.is_empty() && failure.is_none();
+            let together = if self.links.is_some() && batch.commands.len() > 1 {
+                self.run_together(id, bytes, &batch, &decoder)
+            } else {
+                0
+            };
+            if together > 0 {
+                done = batch.commands[together - 1].end;
+                interrupted = true;
+                batch.commands.clear();
+            }
             for decoded in batch.commands.iter().take(if kevy::bug!(PipelineOfOne) { 1 } else { BATCH }) {
                 let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
                 self.process(id, Args::new(buffer, &batch.spans[decoded.spans.clone()]));
@@ -574,7 +585,7 @@ impl Shard {
             batch.commands.clear();
             decoder.clear_scratch();
             if interrupted {
-                if done < at && !kevy::bug!(StaleDecoder) {
+                if (done < at || failure.is_some()) && !kevy::bug!(StaleDecoder) {
                     // What was decoded behind the last command executed is decoded again when the connection goes on.
                     decoder = Decoder::new();
                 }
@@ -872,6 +883,7 @@ impl Shard {
             let home = self.home_of(key).expect("a command has the boxes of its keys");
             home.realm.waiters.claim(DbKey { db: db as u32, key: key.into() }, claim);
         }
+        self.common.away.fetch_add(1, Ordering::Relaxed);
         self.realm.waiters.add_away(id, command, argv, db, block, (number, shards));
     }
 
@@ -1018,6 +1030,9 @@ impl Shard {
     /// Executes the command of a blocked client again.
     fn serve(&mut self, id: ConnId) {
         let Some(waiter) = self.realm.waiters.remove(id) else { return };
+        if waiter.away.is_some() {
+            self.common.away.fetch_sub(1, Ordering::Relaxed);
+        }
         self.stopwatch = (self.env.stopwatch)();
         let mut out = self.take_out(id);
         let start = out.len();
@@ -1058,6 +1073,9 @@ impl Shard {
 
     /// What a client that waits no more has claimed on other boxes is given up.
     fn end_wait(&mut self, waiter: &Waiter) {
+        if waiter.away.is_some() {
+            self.common.away.fetch_sub(1, Ordering::Relaxed);
+        }
         if let Some((number, shards)) = waiter.away
             && let Some(client) = self.conn(waiter.conn).map(|conn| conn.client)
         {

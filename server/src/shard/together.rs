@@ -1,0 +1,199 @@
+//! A pipeline whose commands are at home in several slices: one entry of the order, whose parts run independently.
+//!
+//! Each command needs one slice alone, so nothing has to meet: at the entry's position every box runs the commands that
+//! are at home there. All parts have one position, so the commands are one batch of one client to everybody else: what
+//! is executed later sees all of them, and what is executed earlier sees none. Whoever brings the last part's replies
+//! leaves them in the entry and notifies the box of the connection, which writes them in the order of the commands.
+//!
+//! What can refuse a command is looked at before the entry is appended; where something might (a memory limit, a pause,
+//! a transaction being queued) the commands run one by one instead.
+
+use std::sync::OnceLock;
+use std::sync::atomic::Ordering;
+
+use kevy::command::{self, Call, Command, CommandError, Flags, Handler};
+use kevy::keyspace::{Access, Data};
+use kevy::resp::{Args, Argv, Decoder, Protocol, Reply};
+
+use super::conn::{ConnId, ReplyMode, Waiting};
+use super::links::{Origin, ShardId, Shards};
+use super::{Batch, Shard, gates};
+use crate::order::mailbox::Mailbox;
+
+/// Commands of one connection that are executed at one position.
+pub struct Together {
+    pub origin: Origin,
+    db: usize,
+    protocol: Protocol,
+    no_touch: bool,
+    commands: Vec<Member>,
+    parts: Mailbox<Part>,
+    /// All parts, once the last has arrived.
+    pub done: OnceLock<Vec<Part>>,
+}
+
+struct Member {
+    command: &'static Command,
+    argv: Argv,
+    home: ShardId,
+}
+
+/// The replies of one box to the commands that are at home there, one after the other.
+pub struct Part {
+    home: ShardId,
+    replies: Vec<u8>,
+    /// Where each ends.
+    ends: Vec<usize>,
+    /// Commands that were slow, by number, with their microseconds.
+    slow: Vec<(usize, u64)>,
+}
+
+impl Shard {
+    /// Appends as many of the decoded commands as can run together, from the first on, if they need several slices. Gives
+    /// how many: then the connection waits for their replies. 0: they have to be executed one by one.
+    pub(super) fn run_together(
+        &mut self,
+        id: ConnId,
+        bytes: &[u8],
+        batch: &Batch,
+        decoder: &Decoder,
+    ) -> usize {
+        let Some(conn) = self.conn(id) else { return 0 };
+        let may_be_refused = self.config.settings.maxmemory != 0
+            || (!conn.authenticated && !self.config.security.requirepass.is_empty())
+            || self.session.pause.deadline().is_some()
+            || conn.multi.is_some()
+            || conn.subscribed()
+            || conn.monitor;
+        // Whoever waits for a key must not be overtaken by the rest of the batch that pushes to it.
+        let waited_for = self.common.away.load(Ordering::Relaxed) != 0;
+        if may_be_refused
+            || waited_for
+            || conn.reply_mode != ReplyMode::On
+            || self.is_monitored()
+            || self.owes()
+        {
+            return 0;
+        }
+        let (db, protocol, no_touch, client) = (conn.db, conn.protocol, conn.no_touch, conn.client);
+        let mut members = Vec::with_capacity(batch.commands.len());
+        let mut shards = Shards::NONE;
+        for decoded in &batch.commands {
+            let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
+            let args = Args::new(buffer, &batch.spans[decoded.spans.clone()]);
+            let Ok(command) = gates::find(&self.config.security.renames, args) else { break };
+            let plain = matches!(command.handler, Handler::Data(_))
+                && command.accepts_arity(args.len())
+                && !command.flags.intersects(Flags::BLOCKING.with(Flags::PROTECTED));
+            let Some(home) = plain.then(|| self.route(id, command, args)).and_then(Shards::single) else {
+                break;
+            };
+            shards = shards.with(Shards::one(home));
+            members.push(Member { command, argv: Argv::from(args), home });
+        }
+        if members.len() < 2 || shards.len() < 2 {
+            return 0;
+        }
+        let origin = Origin { shard: self.me(), conn: id, client };
+        let (count, last) = (members.len(), members[members.len() - 1].command.id);
+        let together = Together {
+            origin,
+            db,
+            protocol,
+            no_touch,
+            commands: members,
+            parts: Mailbox::new(shards.len()),
+            done: OnceLock::new(),
+        };
+        if !self.append_together(shards, together) {
+            return 0;
+        }
+        let conn = self.conn_mut(id).expect("just seen");
+        conn.waiting = Waiting::Order;
+        conn.commands += count as u64;
+        conn.last_command = Some(last);
+        count
+    }
+
+    /// Runs the commands that are at home here. Gives the connection's shard if these were the last.
+    pub(super) fn run_part(&mut self, together: &Together) -> Option<ShardId> {
+        let home = self.me();
+        let mut part = Part { home, replies: Vec::new(), ends: Vec::new(), slow: Vec::new() };
+        self.stopwatch = (self.env.stopwatch)();
+        for (number, member) in together.commands.iter().enumerate() {
+            if member.home == home {
+                let micros = self.run_member(together, member, &mut part.replies);
+                part.ends.push(part.replies.len());
+                if micros >= self.session.slow_from {
+                    part.slow.push((number, micros));
+                }
+                if self.realm.is_ready() {
+                    // Who waits for what was done comes before the next command, as anywhere.
+                    self.serve_blocked();
+                    self.stopwatch = (self.env.stopwatch)();
+                }
+            }
+        }
+        let parts = together.parts.arrive(part)?;
+        let set = together.done.set(parts);
+        debug_assert!(set.is_ok(), "there is one last part");
+        self.common.completed(together.origin.shard).fetch_add(1, Ordering::Release);
+        Some(together.origin.shard)
+    }
+
+    fn run_member(&mut self, together: &Together, member: &Member, out: &mut Vec<u8>) -> u64 {
+        let before = self.stopwatch;
+        self.set_interest();
+        let now = self.data_now();
+        let mut call = Call {
+            command: member.command,
+            args: member.argv.as_args(),
+            data: Data {
+                keyspace: &mut self.realm.keyspace,
+                settings: &self.config.settings,
+                effects: &mut self.realm.effects,
+                db: together.db,
+                now,
+                now_micros: self.now.micros,
+                access: Access { no_touch: together.no_touch },
+            },
+            reply: Reply::new(out, together.protocol),
+            may_block: false,
+            block: None,
+        };
+        let outcome = command::execute(&mut call);
+        self.commit();
+        self.stopwatch = (self.env.stopwatch)();
+        let micros = self.stopwatch.saturating_sub(before);
+        self.stats.count_call(member.command, micros, outcome.is_err(), self.config.latency.tracking);
+        if let Err(error) = &outcome {
+            self.stats.count_error(CommandError::code(&error.text()));
+        }
+        micros
+    }
+
+    /// Writes the replies of a batch of one of this shard's connections, in the order of its commands.
+    pub(super) fn answer_together(&mut self, together: &Together) {
+        let (id, Some(parts)) = (together.origin.conn, together.done.get()) else { return };
+        if self.conn(id).is_none_or(|conn| conn.client != together.origin.client) {
+            return;
+        }
+        let mut out = self.take_out(id);
+        let start = out.len();
+        let mut next: Vec<(&Part, usize)> = parts.iter().map(|part| (part, 0)).collect();
+        for member in &together.commands {
+            let (part, number) =
+                next.iter_mut().find(|(part, _)| part.home == member.home).expect("all are here");
+            let from = number.checked_sub(1).map_or(0, |last| part.ends[last]);
+            out.extend_from_slice(&part.replies[from..part.ends[*number]]);
+            *number += 1;
+        }
+        for &(number, micros) in parts.iter().flat_map(|part| &part.slow) {
+            let member = &together.commands[number];
+            self.observe_slow(id, member.command, member.argv.as_args(), micros);
+        }
+        self.conn_mut(id).expect("just seen").waiting = Waiting::No;
+        self.put_back(id, out, start);
+        self.finished(id);
+    }
+}
