@@ -273,6 +273,20 @@ impl<'s> Side<'s> {
         Ok(&mut self.wires.get_mut(&conn).expect("just inserted").0)
     }
 
+    /// Closes a connection, and waits until the server has noticed: on one with several threads others may be faster.
+    fn close(&mut self, conn: usize) -> io::Result<()> {
+        let Some((wire, id)) = self.wires.remove(&conn) else { return Ok(()) };
+        drop(wire);
+        let id = id.to_string();
+        while self
+            .control
+            .call(&["CLIENT", "LIST", "ID", &id])?
+            .as_bytes()
+            .is_some_and(|list| !list.is_empty())
+        {}
+        Ok(())
+    }
+
     fn send(&mut self, conn: usize, argvs: &[&Argv], then: Option<&[u8]>) -> io::Result<()> {
         let mut bytes = Vec::new();
         argvs.iter().for_each(|argv| encode(argv, &mut bytes));
@@ -414,11 +428,20 @@ fn send(side: &mut Side<'_>, batch: &Batch<'_>) -> io::Result<()> {
         Batch::Commands { conn, manner, argvs, .. } => {
             side.send(*conn, argvs, (*manner == Manner::Several).then_some(SENTINEL))
         }
-        Batch::Close(conn) => {
-            side.wires.remove(conn);
-            Ok(())
-        }
+        Batch::Close(conn) => side.close(*conn),
         Batch::Advance(_) | Batch::Skip => Ok(()),
+    }
+}
+
+/// The next plan finds none of this one's connections.
+impl Drop for Side<'_> {
+    fn drop(&mut self) {
+        for conn in self.wires.keys().copied().collect::<Vec<_>>() {
+            // A server that has gone will be noticed by whoever asks it next.
+            if self.close(conn).is_err() {
+                break;
+            }
+        }
     }
 }
 
