@@ -14,8 +14,9 @@
 //! the tail that was loaded after the command was read: so it sees what was answered before it was sent, and commands
 //! that share a box run one after the other there. A gather has all its boxes at one position. Something that touched
 //! two boxes at two positions could be half before an entry and half behind it; that is why only a gather touches two.
-//! Considered and left for later: rings of messages to boxes that are busy, and entries whose parts run independently
-//! (MGET, MSET, pipelines over several slices). They are faster under load; this is the part they must agree with.
+//! A pipeline of commands that each need one slice is one entry too, but its parts run independently: see
+//! [`together`](super::together). Considered and left for later: rings of messages to boxes that are busy, and parts of
+//! one command (MGET, MSET) that run independently.
 //!
 //! *Time is in the order.* Entries carry the clock of their author, a box's clock is the latest it has applied, and who
 //! finds the real clock ahead of it appends a tick first. So a key that is seen to have expired on one box is not seen
