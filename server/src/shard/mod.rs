@@ -24,7 +24,7 @@ pub mod realm;
 mod route;
 pub mod session;
 pub mod stats;
-mod together;
+pub mod together;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
