@@ -25,6 +25,7 @@ use kevy::value::{Object, ValueRef};
 use kevy_model::generator::{Choices, Gen, Generated, Note, Outcome, Plan, Prng, Scope, Step, Tally};
 use kevy_model::{Delivery, Entry, Model, Request, Value, judge};
 use kevy_server::config::{Allow, Config};
+use kevy_server::reactor::memory::Memory;
 use kevy_server::shard::conn::{ConnId, Peer};
 use kevy_server::shard::{Environment, Now, Shard};
 
@@ -47,9 +48,6 @@ const CONTROL: usize = 1001;
 /// The connection that looks at keys that have expired.
 const LOOKER: usize = 1002;
 
-/// Turns after which there must be nothing left to do.
-const MOST_TURNS: u32 = 100_000;
-
 /// Plans tried to make a failing one small.
 const MOST_TRIES: u32 = 3000;
 
@@ -61,8 +59,7 @@ struct World {
     shard: Shard,
     now: Now,
     ids: BTreeMap<usize, ConnId>,
-    received: BTreeMap<ConnId, Vec<u8>>,
-    closed: BTreeSet<ConnId>,
+    memory: Memory,
 }
 
 impl World {
@@ -74,8 +71,7 @@ impl World {
         config.security.enable_debug_command = Allow::Yes;
         let now = Now { unix, micros: 0, mono: 5_000_000 };
         let shard = Shard::new(config, Environment::isolated(), 42, now);
-        let mut world =
-            World { shard, now, ids: BTreeMap::new(), received: BTreeMap::new(), closed: BTreeSet::new() };
+        let mut world = World { shard, now, ids: BTreeMap::new(), memory: Memory::default() };
         // Keys expire when they are looked at, as in the model.
         let replies =
             world.call(CONTROL, &[b"DEBUG".to_vec(), b"SET-ACTIVE-EXPIRE".to_vec(), b"0".to_vec()].to_vec());
@@ -90,10 +86,10 @@ impl World {
         let addr = format!("127.0.0.1:{}", 40_000 + conn);
         let peer = Peer { addr, laddr: "127.0.0.1:6379".into(), fd: 9, unix: false, local: true };
         let id = self.shard.handle_accept(self.now, peer);
-        self.closed.remove(&id);
+        self.memory.closed.remove(&id);
         self.ids.insert(conn, id);
-        self.received.insert(id, Vec::new());
-        self.drain();
+        self.memory.received.insert(id, Vec::new());
+        self.memory.drain(&mut self.shard, self.now);
         id
     }
 
@@ -101,9 +97,9 @@ impl World {
     fn send<'b>(&mut self, conn: usize, pieces: impl IntoIterator<Item = &'b [u8]>) {
         let id = self.conn(conn);
         for piece in pieces {
-            if !self.closed.contains(&id) {
+            if !self.memory.closed.contains(&id) {
                 self.shard.handle_recv(self.now, id, piece);
-                self.drain();
+                self.memory.drain(&mut self.shard, self.now);
             }
         }
         self.turn();
@@ -118,41 +114,14 @@ impl World {
 
     fn take_output(&mut self, conn: usize) -> Vec<u8> {
         let id = self.conn(conn);
-        std::mem::take(self.received.get_mut(&id).expect("every connection has a place for its output"))
+        std::mem::take(
+            self.memory.received.get_mut(&id).expect("every connection has a place for its output"),
+        )
     }
 
     /// Turns of the loop until nothing is left to be done now.
     fn turn(&mut self) {
-        for _ in 0..MOST_TURNS {
-            self.shard.handle_turn(self.now);
-            self.shard.handle_timeout(self.now);
-            self.drain();
-            if self.shard.poll_timeout() > self.now.mono {
-                return;
-            }
-        }
-        panic!("the shard always has something more to do");
-    }
-
-    fn drain(&mut self) {
-        loop {
-            let mut idle = true;
-            while let Some((id, buf)) = self.shard.poll_send() {
-                idle = false;
-                self.received.entry(id).or_default().extend_from_slice(&buf.bytes);
-                self.shard.handle_sent(self.now, id, buf, Ok(()));
-            }
-            while let Some(id) = self.shard.poll_close() {
-                idle = false;
-                self.closed.insert(id);
-                self.shard.handle_closed(self.now, id);
-            }
-            while self.shard.poll_garbage().is_some() {}
-            while self.shard.poll_request().is_some() {}
-            if idle {
-                return;
-            }
-        }
+        self.memory.turn(&mut self.shard, self.now);
     }
 
     /// Time passes, all at once.
@@ -164,7 +133,7 @@ impl World {
 
     fn close(&mut self, conn: usize) {
         if let Some(id) = self.ids.remove(&conn)
-            && !self.closed.contains(&id)
+            && !self.memory.closed.contains(&id)
         {
             self.shard.handle_closed(self.now, id);
             self.turn();

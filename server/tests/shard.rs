@@ -1,10 +1,9 @@
 //! The shard without sockets: a reactor in memory with a clock that stands still until it is told to go on.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use kevy_server::config::{Allow, Config};
+use kevy_server::reactor::memory::Memory;
 use kevy_server::shard::conn::{ConnId, Peer};
-use kevy_server::shard::{Environment, Now, Request, SendBuf, Shard};
+use kevy_server::shard::{Environment, Now, Request, Shard};
 
 /// When the world begins, unix milliseconds.
 const BEGINNING: u64 = 1_700_000_000_000;
@@ -12,11 +11,7 @@ const BEGINNING: u64 = 1_700_000_000_000;
 struct World {
     shard: Shard,
     now: Now,
-    received: BTreeMap<ConnId, Vec<u8>>,
-    closed: BTreeSet<ConnId>,
-    /// Connections whose reader takes nothing, and what the kernel would hold for them.
-    stalled: BTreeMap<ConnId, Vec<SendBuf>>,
-    requests: Vec<Request>,
+    memory: Memory,
 }
 
 impl World {
@@ -31,14 +26,7 @@ impl World {
         config.set(&pairs, true).expect("settings of the test");
         let now = Now::new(BEGINNING * 1000, 5_000_000);
         let shard = Shard::new(config, Environment::isolated(), 42, now);
-        Self {
-            shard,
-            now,
-            received: BTreeMap::new(),
-            closed: BTreeSet::new(),
-            stalled: BTreeMap::new(),
-            requests: Vec::new(),
-        }
+        Self { shard, now, memory: Memory::default() }
     }
 
     fn connect(&mut self) -> ConnId {
@@ -46,13 +34,13 @@ impl World {
     }
 
     fn connect_from(&mut self, ip: &str, local: bool) -> ConnId {
-        let port = 40_000 + self.received.len();
+        let port = 40_000 + self.memory.received.len();
         let peer =
             Peer { addr: format!("{ip}:{port}"), laddr: "127.0.0.1:6379".into(), fd: 9, unix: false, local };
         let conn = self.shard.handle_accept(self.now, peer);
-        self.closed.remove(&conn);
-        self.received.insert(conn, Vec::new());
-        self.drain();
+        self.memory.closed.remove(&conn);
+        self.memory.received.insert(conn, Vec::new());
+        self.memory.drain(&mut self.shard, self.now);
         conn
     }
 
@@ -64,42 +52,7 @@ impl World {
 
     /// Turns of the loop until nothing is left to be done now.
     fn turn(&mut self) {
-        loop {
-            self.shard.handle_turn(self.now);
-            self.shard.handle_timeout(self.now);
-            self.drain();
-            if self.shard.poll_timeout() > self.now.mono {
-                return;
-            }
-        }
-    }
-
-    /// Does everything the shard wants done.
-    fn drain(&mut self) {
-        loop {
-            let mut idle = true;
-            while let Some((conn, buf)) = self.shard.poll_send() {
-                idle = false;
-                match self.stalled.get_mut(&conn) {
-                    Some(held) => held.push(buf),
-                    None => {
-                        self.received.get_mut(&conn).expect("connected").extend_from_slice(&buf.bytes);
-                        self.shard.handle_sent(self.now, conn, buf, Ok(()));
-                    }
-                }
-            }
-            while let Some(conn) = self.shard.poll_close() {
-                idle = false;
-                self.closed.insert(conn);
-                self.stalled.remove(&conn);
-                self.shard.handle_closed(self.now, conn);
-            }
-            while self.shard.poll_garbage().is_some() {}
-            self.requests.extend(self.shard.poll_request());
-            if idle {
-                return;
-            }
-        }
+        self.memory.turn(&mut self.shard, self.now);
     }
 
     /// Lets time pass; the shard is woken when it asked to be.
@@ -115,7 +68,7 @@ impl World {
 
     /// What arrived since the last time, line ends written as spaces.
     fn output(&mut self, conn: ConnId) -> String {
-        let bytes = std::mem::take(self.received.get_mut(&conn).expect("connected"));
+        let bytes = std::mem::take(self.memory.received.get_mut(&conn).expect("connected"));
         String::from_utf8_lossy(&bytes).replace("\r\n", " ").trim_end().to_string()
     }
 
@@ -131,12 +84,12 @@ impl World {
     }
 
     fn is_closed(&self, conn: ConnId) -> bool {
-        self.closed.contains(&conn)
+        self.memory.closed.contains(&conn)
     }
 
     /// The reader of a connection stops reading.
     fn stall(&mut self, conn: ConnId) {
-        self.stalled.insert(conn, Vec::new());
+        self.memory.stalled.insert(conn, Vec::new());
     }
 }
 
@@ -375,7 +328,7 @@ fn a_command_refused_while_queueing_discards_the_transaction() {
     world.check(conn, "MULTI", "-ERR MULTI calls can not be nested");
     world.check(conn, "SHUTDOWN NOSAVE", "-ERR Command not allowed inside a transaction");
     world.check(conn, "DISCARD", "+OK");
-    assert!(world.requests.is_empty());
+    assert!(world.memory.requests.is_empty());
 }
 
 #[test]
@@ -692,10 +645,10 @@ fn shutdown_is_asked_of_the_process_and_not_answered() {
     let conn = world.connect();
     world.check(conn, "SHUTDOWN ABORT", "-ERR No shutdown in progress.");
     world.check(conn, "SHUTDOWN SAVE NOSAVE", "-ERR syntax error");
-    assert!(world.requests.is_empty());
+    assert!(world.memory.requests.is_empty());
     world.send(conn, &pipeline(&["SHUTDOWN NOSAVE", "PING"]));
     assert_eq!(world.output(conn), "");
-    assert_eq!(world.requests, [Request::Shutdown]);
+    assert_eq!(world.memory.requests, [Request::Shutdown]);
 }
 
 // --- The server about itself ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@
 //! with several shards, whose boxes leave their threads.
 
 pub mod epoll;
+pub mod memory;
 pub mod several;
 
 use std::io;
