@@ -240,7 +240,7 @@ fn several_shards_are_one_server() {
             scope.spawn(move || {
                 let mut popped = BTreeSet::new();
                 while popped.len() < ROUNDS {
-                    let (_, value): (String, usize) = c_blpop(&mut popper, &["q:1", "q:2", "q:3"]);
+                    let (_, value): (String, usize) = blpop(&mut popper, &["q:1", "q:2", "q:3"]);
                     assert!(popped.insert(value), "{value} was popped twice");
                 }
             });
@@ -296,6 +296,45 @@ fn several_shards_serve_who_waited_longer() {
     }
 }
 
-fn c_blpop(c: &mut Connection, keys: &[&str]) -> (String, usize) {
+/// What one client wrote in a pipeline, one key after the other, another finds in that order: whoever sees the second
+/// key's value sees the first's, however its own commands reach the keys.
+#[test]
+fn several_shards_show_a_pipeline_in_its_order() {
+    const ROUNDS: usize = 3000;
+    let server = Server::start(&["--shards", "2"]);
+    // Keys of both slices, in either order, and readers on whatever thread accepts them.
+    let pairs: Vec<(String, String)> =
+        (0..6).map(|n| (format!("first:{n}"), format!("second:{n}"))).collect();
+    let writing = std::sync::atomic::AtomicBool::new(true);
+    thread::scope(|scope| {
+        let writing = &writing;
+        for reader in 0_usize..4 {
+            let (mut c, pairs) = (server.connect(), &pairs);
+            scope.spawn(move || {
+                let mut round = reader;
+                while writing.load(std::sync::atomic::Ordering::Relaxed) {
+                    let (first, second) = &pairs[round % pairs.len()];
+                    round += 1;
+                    // PING keeps the two from being executed as one.
+                    let mut pipe = redis::pipe();
+                    pipe.get(second).cmd("PING").ignore().get(first);
+                    let (later, earlier): (Option<usize>, Option<usize>) = pipe.query(&mut c).unwrap();
+                    assert!(earlier >= later, "{first} is {earlier:?}, {second} was {later:?}");
+                }
+            });
+        }
+        let mut c = server.connect();
+        for round in 0..ROUNDS {
+            let mut pipe = redis::pipe();
+            for (first, second) in &pairs {
+                pipe.set(first, round).ignore().set(second, round).ignore();
+            }
+            let _: () = pipe.query(&mut c).unwrap();
+        }
+        writing.store(false, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+fn blpop(c: &mut Connection, keys: &[&str]) -> (String, usize) {
     redis::cmd("BLPOP").arg(keys).arg(0).query(c).unwrap()
 }

@@ -170,6 +170,7 @@ pub fn run(mut thread: Thread, reactor: &mut impl Reactor, stop: impl Fn()) {
         }
         // Closing connections may have concerned others.
         let shard = thread.settled(now);
+        shard.scheduled();
         busy = events > 0 || shard.wants_thread();
         deadline = shard.poll_timeout();
     }

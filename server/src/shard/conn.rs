@@ -68,7 +68,7 @@ pub enum Waiting {
     Paused,
     /// The command is in the order and runs when all boxes it needs have met.
     Order,
-    /// The order is full: the command is still in the query buffer.
+    /// The order is full, or has to be followed first: the command is still in the query buffer.
     Room,
 }
 

@@ -22,6 +22,9 @@
 //! finds the real clock ahead of it appends a tick first. So a key that is seen to have expired on one box is not seen
 //! alive afterwards on another.
 //!
+//! *A connection's commands have ascending positions.* What a visit, or the answer of a batch, has shown of other boxes may
+//! lie ahead of the own one: nothing runs on the own slice before it has caught up.
+//!
 //! Rules that everything here keeps: append first, then notify; nobody waits while holding a box; a box is synced after
 //! own appends before it leaves a hand.
 
@@ -37,7 +40,7 @@ use super::conn::{ClientId, ConnId, Waiting};
 use super::realm::DbKey;
 use super::together::Together;
 use super::{Now, Shard};
-use crate::order::log::{Cursor, Log};
+use crate::order::log::{Cursor, Log, Position};
 use crate::order::mailbox::Mailbox;
 use crate::order::place::{Hand, Visitor};
 use crate::order::sleep::Waker;
@@ -213,14 +216,18 @@ pub struct Links {
     notify: Shards,
     /// What could not be appended yet because the log was full, in order.
     unsent: VecDeque<Arc<Entry>>,
-    /// Connections whose command could not be appended.
+    /// Connections whose command is to be read again.
     stalled: Vec<ConnId>,
     /// Somebody who waits for a key of this slice has been called, or is to be: nothing runs here before.
     owes: bool,
     /// Batches of this shard's connections that are not answered yet.
-    outstanding: VecDeque<Arc<Entry>>,
+    outstanding: VecDeque<(Position, Arc<Entry>)>,
     /// How many were complete when they were last looked through.
     answered: usize,
+    /// How far the order was followed by other boxes, as connections of this shard have seen.
+    seen: Position,
+    /// The thread was told to wait until some time, and may have to look earlier.
+    rescheduled: bool,
     last_wait: u64,
 }
 
@@ -246,6 +253,8 @@ impl Links {
             owes: false,
             outstanding: VecDeque::new(),
             answered: 0,
+            seen: 0,
+            rescheduled: false,
             last_wait: 0,
         }
     }
@@ -263,16 +272,17 @@ impl Links {
         !self.notify.is_empty()
     }
 
-    /// Appends an entry and notes whom to notify. A full log gives it back and notes the boxes that are behind.
-    fn append(&mut self, entry: Arc<Entry>) -> Result<(), Arc<Entry>> {
+    /// Appends an entry, notes whom to notify, and gives its position. A full log gives it back and notes the boxes that
+    /// are behind.
+    fn append(&mut self, entry: Arc<Entry>) -> Result<Position, Arc<Entry>> {
         if !self.unsent.is_empty() {
             return Err(entry);
         }
         let shards = entry.shards;
         match self.log.append(entry) {
-            Ok(_) => {
+            Ok(position) => {
                 self.notify = self.notify.with(shards);
-                Ok(())
+                Ok(position)
             }
             Err(full) => {
                 for laggard in full.laggards {
@@ -465,12 +475,18 @@ impl Shard {
             return;
         };
         links.answered = completed;
-        for entry in std::mem::take(&mut links.outstanding) {
+        for (position, entry) in std::mem::take(&mut links.outstanding) {
             let What::Together(together) = &entry.what else { unreachable!("only batches are outstanding") };
-            if together.done.get().is_some() {
+            let done = together.done.get().is_some();
+            if let Some(links) = self.links.as_deref_mut() {
+                if done {
+                    links.seen = links.seen.max(position + 1);
+                } else {
+                    links.outstanding.push_back((position, entry.clone()));
+                }
+            }
+            if done {
                 self.answer_together(together);
-            } else if let Some(links) = self.links.as_deref_mut() {
-                links.outstanding.push_back(entry);
             }
         }
     }
@@ -480,11 +496,11 @@ impl Shard {
         let clock = self.data_now();
         let Some(links) = self.links.as_deref_mut() else { return false };
         let entry = Arc::new(Entry { clock, shards, what: What::Together(together) });
-        let appended = links.append(entry.clone()).is_ok();
-        if appended {
-            links.outstanding.push_back(entry);
+        let appended = links.append(entry.clone());
+        if let Ok(position) = appended {
+            links.outstanding.push_back((position, entry));
         }
-        appended
+        appended.is_ok()
     }
 
     /// Whether nothing may run here before somebody who has been called.
@@ -509,8 +525,23 @@ impl Shard {
             || self.request.is_some()
             || self.evicting
             || self.realm.is_ready()
-            || (self.links.as_deref())
-                .is_some_and(|links| !links.unsent.is_empty() || !links.stalled.is_empty())
+            || (self.links.as_deref()).is_some_and(|links| {
+                !links.unsent.is_empty() || !links.stalled.is_empty() || links.rescheduled
+            })
+    }
+
+    /// Something is due at a time that the thread may not know of, if it sleeps: it has to ask again until when.
+    pub(super) fn reschedule(&mut self) {
+        if let Some(links) = self.links.as_deref_mut() {
+            links.rescheduled = true;
+        }
+    }
+
+    /// The thread is about to ask until when it may sleep.
+    pub fn scheduled(&mut self) {
+        if let Some(links) = self.links.as_deref_mut() {
+            links.rescheduled = false;
+        }
     }
 
     /// The instant at which commands run: one for all boxes in this hand.
@@ -572,8 +603,8 @@ impl Shard {
 
     // --- Commands that need other boxes -----------------------------------------------------------------------
 
-    /// Runs an admitted command over the boxes it needs, or appends it to the order. False: the order is full, and the
-    /// command has to be read again later.
+    /// Runs an admitted command over the boxes it needs, or appends it to the order. False: it has to be read again once
+    /// the order has been followed.
     pub(super) fn run_over(
         &mut self,
         id: ConnId,
@@ -584,12 +615,20 @@ impl Shard {
         let needs = self.route(id, command, args);
         let me = self.me();
         if needs.without(me).is_empty() {
+            if self.links.as_deref().is_some_and(|links| links.cursor.position() < links.seen) {
+                self.stall(id);
+                return false;
+            }
             let _ = self.call(id, command, args, out);
             return true;
         }
         if let Some(other) = needs.single()
             && let Some(hand) = self.visit(other)
         {
+            let position = hand.links.as_deref().map_or(0, |links| links.cursor.position());
+            if let Some(links) = self.links.as_deref_mut() {
+                links.seen = links.seen.max(position);
+            }
             self.take_in(vec![hand]);
             let _ = self.call(id, command, args, out);
             for guest in self.send_home() {
@@ -602,10 +641,10 @@ impl Shard {
         let task = Task::Command(command, Argv::from(args));
         let origin = Origin { shard: me, conn: id, client };
         let appended = self.append_gather(shards, origin, task);
-        let conn = self.conn_mut(id).expect("just seen");
-        conn.waiting = if appended { Waiting::Order } else { Waiting::Room };
-        if !appended && let Some(links) = self.links.as_deref_mut() {
-            links.stalled.push(id);
+        if appended {
+            self.conn_mut(id).expect("just seen").waiting = Waiting::Order;
+        } else {
+            self.stall(id);
         }
         appended
     }
@@ -629,7 +668,17 @@ impl Shard {
         links.append(Arc::new(Entry { clock, shards, what })).is_ok()
     }
 
-    /// The connections whose commands found no room in the order may try again.
+    /// A connection's command is read again once the order has been followed.
+    fn stall(&mut self, id: ConnId) {
+        if let Some(links) = self.links.as_deref_mut() {
+            links.stalled.push(id);
+        }
+        if let Some(conn) = self.conn_mut(id) {
+            conn.waiting = Waiting::Room;
+        }
+    }
+
+    /// The connections that were stalled may try again.
     pub(super) fn retry_stalled(&mut self) {
         let Some(links) = self.links.as_deref_mut() else { return };
         for id in std::mem::take(&mut links.stalled) {
@@ -698,12 +747,11 @@ impl Shard {
     /// Whether a command has to wait for somebody who waited longer. Then its connection is stalled, and tries again
     /// when the order has been followed. Without this, one pipeline could push to a key and take away what it pushed.
     pub(super) fn stalls(&mut self, id: ConnId) -> bool {
-        let Some(links) = self.links.as_deref_mut().filter(|links| links.owes) else { return false };
-        links.stalled.push(id);
-        if let Some(conn) = self.conn_mut(id) {
-            conn.waiting = Waiting::Room;
+        let owes = self.owes();
+        if owes {
+            self.stall(id);
         }
-        true
+        owes
     }
 
     /// A number for a connection's wait on other boxes.

@@ -33,7 +33,7 @@ use std::sync::atomic::Ordering;
 
 use kevy::command::{self, Block, Call, Command, CommandError, Handler};
 use kevy::keyspace::{Access, Class, Data, Effects, Garbage, Slice, UnixMillis};
-use kevy::resp::{Args, Argv, Decoder, Progress, Reply, Span};
+use kevy::resp::{Args, Argv, Decoder, Progress, Protocol, Reply, Span};
 
 use crate::config::Config;
 use crate::log::Level;
@@ -166,6 +166,14 @@ const BATCH: usize = 16;
 /// Send buffers kept for reuse, and the capacity above which one is not kept.
 const SPARE_BUFFERS: usize = 64;
 const SPARE_BUFFER_CAPACITY: usize = 64 * 1024;
+
+/// What a data command needs to know of the connection it is executed for.
+#[derive(Clone, Copy)]
+struct Caller {
+    db: usize,
+    protocol: Protocol,
+    no_touch: bool,
+}
 
 #[derive(Default)]
 struct Batch {
@@ -792,14 +800,19 @@ impl Shard {
             return outcome;
         }
         let micros = self.stopwatch.saturating_sub(before);
-        self.stats.count_call(command, micros, outcome.is_err(), self.config.latency.tracking);
-        if let Err(error) = &outcome {
-            self.stats.count_error(CommandError::code(&error.text()));
-        }
+        self.count_executed(command, micros, &outcome);
         if micros >= self.session.slow_from {
             self.observe_slow(id, command, args, micros);
         }
         outcome
+    }
+
+    #[inline]
+    fn count_executed(&mut self, command: &Command, micros: u64, outcome: &Result<(), CommandError>) {
+        self.stats.count_call(command, micros, outcome.is_err(), self.config.latency.tracking);
+        if let Err(error) = outcome {
+            self.stats.count_error(CommandError::code(&error.text()));
+        }
     }
 
     /// A command took long enough for the slow log or the latency monitor to look at it.
@@ -837,40 +850,56 @@ impl Shard {
         args: Args<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), CommandError> {
+        let Some(conn) = self.conns[id.0 as usize].as_deref() else { return Ok(()) };
+        let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
+        let (outcome, block) = self.execute(command, args, caller, !self.in_transaction, out);
+        if let Some(block) = block
+            && let Some(conn) = self.conn_mut(id)
+        {
+            conn.waiting = Waiting::Blocked;
+            self.blocked_now = true;
+            self.wait(id, command, args, caller.db, block);
+        }
+        outcome
+    }
+
+    /// Executes a data command on the keyspace that is here; what it did is to be committed.
+    #[inline]
+    fn execute(
+        &mut self,
+        command: &'static Command,
+        args: Args<'_>,
+        caller: Caller,
+        may_block: bool,
+        out: &mut Vec<u8>,
+    ) -> (Result<(), CommandError>, Option<Block>) {
         self.set_interest();
         let now = self.data_now();
-        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return Ok(()) };
-        let realm = &mut self.realm;
         let mut call = Call {
             command,
             args,
             data: Data {
-                keyspace: &mut realm.keyspace,
+                keyspace: &mut self.realm.keyspace,
                 settings: &self.config.settings,
-                effects: &mut realm.effects,
-                db: conn.db,
+                effects: &mut self.realm.effects,
+                db: caller.db,
                 now,
                 now_micros: self.now.micros,
-                access: Access { no_touch: conn.no_touch },
+                access: Access { no_touch: caller.no_touch },
             },
-            reply: Reply::new(out, conn.protocol),
-            may_block: !self.in_transaction,
+            reply: Reply::new(out, caller.protocol),
+            may_block,
             block: None,
         };
         let outcome = command::execute(&mut call);
-        if let Some(block) = call.block {
-            conn.waiting = Waiting::Blocked;
-            self.blocked_now = true;
-            let db = conn.db;
-            self.wait(id, command, args, db, block);
-        }
-        outcome
+        (outcome, call.block)
     }
 
     /// Puts a client into the queues of the keys it waits for.
     fn wait(&mut self, id: ConnId, command: &'static Command, args: Args<'_>, db: usize, block: Block) {
         let shards = self.route(id, command, args);
         let argv = Argv::from(args);
+        self.reschedule();
         if shards.without(self.me()).is_empty() {
             self.realm.waiters.add(id, command, argv, db, block);
             return;

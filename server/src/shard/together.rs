@@ -11,21 +11,18 @@
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
-use kevy::command::{self, Call, Command, CommandError, Flags, Handler};
-use kevy::keyspace::{Access, Data};
-use kevy::resp::{Args, Argv, Decoder, Protocol, Reply};
+use kevy::command::{Command, Flags, Handler};
+use kevy::resp::{Args, Argv, Decoder};
 
 use super::conn::{ConnId, ReplyMode, Waiting};
 use super::links::{Origin, ShardId, Shards};
-use super::{Batch, Shard, gates};
+use super::{Batch, Caller, Shard, gates};
 use crate::order::mailbox::Mailbox;
 
 /// Commands of one connection that are executed at one position.
 pub struct Together {
     pub origin: Origin,
-    db: usize,
-    protocol: Protocol,
-    no_touch: bool,
+    caller: Caller,
     commands: Vec<Member>,
     parts: Mailbox<Part>,
     /// All parts, once the last has arrived.
@@ -75,7 +72,8 @@ impl Shard {
         {
             return 0;
         }
-        let (db, protocol, no_touch, client) = (conn.db, conn.protocol, conn.no_touch, conn.client);
+        let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
+        let client = conn.client;
         let mut members = Vec::with_capacity(batch.commands.len());
         let mut shards = Shards::NONE;
         for decoded in &batch.commands {
@@ -98,9 +96,7 @@ impl Shard {
         let (count, last) = (members.len(), members[members.len() - 1].command.id);
         let together = Together {
             origin,
-            db,
-            protocol,
-            no_touch,
+            caller,
             commands: members,
             parts: Mailbox::new(shards.len()),
             done: OnceLock::new(),
@@ -143,32 +139,11 @@ impl Shard {
 
     fn run_member(&mut self, together: &Together, member: &Member, out: &mut Vec<u8>) -> u64 {
         let before = self.stopwatch;
-        self.set_interest();
-        let now = self.data_now();
-        let mut call = Call {
-            command: member.command,
-            args: member.argv.as_args(),
-            data: Data {
-                keyspace: &mut self.realm.keyspace,
-                settings: &self.config.settings,
-                effects: &mut self.realm.effects,
-                db: together.db,
-                now,
-                now_micros: self.now.micros,
-                access: Access { no_touch: together.no_touch },
-            },
-            reply: Reply::new(out, together.protocol),
-            may_block: false,
-            block: None,
-        };
-        let outcome = command::execute(&mut call);
+        let (outcome, _) = self.execute(member.command, member.argv.as_args(), together.caller, false, out);
         self.commit();
         self.stopwatch = (self.env.stopwatch)();
         let micros = self.stopwatch.saturating_sub(before);
-        self.stats.count_call(member.command, micros, outcome.is_err(), self.config.latency.tracking);
-        if let Err(error) = &outcome {
-            self.stats.count_error(CommandError::code(&error.text()));
-        }
+        self.count_executed(member.command, micros, &outcome);
         micros
     }
 

@@ -324,7 +324,10 @@ pub fn pause(s: &mut Session<'_>) -> Outcome {
     let now = s.now();
     let until = now.checked_add(millis).filter(|&until| until <= i64::MAX as u64);
     let until = until.ok_or(CommandError::TimeoutOutOfRange)?;
-    s.shard.everywhere(|shard| shard.session.pause.start(now, until, all));
+    s.shard.everywhere(|shard| {
+        shard.session.pause.start(now, until, all);
+        shard.reschedule();
+    });
     s.reply.ok();
     Ok(())
 }
