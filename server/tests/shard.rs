@@ -91,6 +91,16 @@ impl World {
     fn stall(&mut self, conn: ConnId) {
         self.memory.stalled.insert(conn, Vec::new());
     }
+
+    /// It reads again.
+    fn take_up(&mut self, conn: ConnId) {
+        for buf in self.memory.stalled.remove(&conn).unwrap_or_default() {
+            let received = self.memory.received.get_mut(&conn).expect("connected");
+            buf.rest().iter().for_each(|piece| received.extend_from_slice(piece));
+            self.shard.handle_sent(self.now, conn, buf, Ok(()));
+        }
+        self.turn();
+    }
 }
 
 fn multibulk(command: &str) -> Vec<u8> {
@@ -649,6 +659,111 @@ fn shutdown_is_asked_of_the_process_and_not_answered() {
     world.send(conn, &pipeline(&["SHUTDOWN NOSAVE", "PING"]));
     assert_eq!(world.output(conn), "");
     assert_eq!(world.memory.requests, [Request::Shutdown]);
+}
+
+// --- Large replies --------------------------------------------------------------------------------------------
+
+/// A bulk string as it arrives, line ends written as spaces.
+fn bulk(text: &str) -> String {
+    format!("${} {text}", text.len())
+}
+
+#[test]
+fn a_reply_on_its_way_keeps_the_value_it_was_given_for() {
+    let large = "v".repeat(kevy::value::LARGE_STRING);
+    let changed = format!("w{}", &large[1..]);
+    for (change, then) in [
+        ("APPEND k x", bulk(&format!("{large}x"))),
+        ("SETRANGE k 0 w", bulk(&changed)),
+        ("SET k small", bulk("small")),
+        ("DEL k", "$-1".into()),
+        ("FLUSHALL", "$-1".into()),
+        ("RENAME k other", "$-1".into()),
+        ("EXPIREAT k 1", "$-1".into()),
+    ] {
+        let mut world = World::new();
+        let (reader, writer) = (world.connect(), world.connect());
+        world.check(writer, &format!("SET k {large}"), "+OK");
+        world.stall(reader);
+        world.send(reader, &pipeline(&["ECHO before", "GET k", "ECHO between", "MGET none k", "ECHO after"]));
+        world.call(writer, change);
+        world.send(reader, &multibulk("GET k"));
+        let expected = [
+            &bulk("before"),
+            &bulk(&large),
+            &bulk("between"),
+            "*2 $-1",
+            &bulk(&large),
+            &bulk("after"),
+            &then,
+        ];
+        world.take_up(reader);
+        assert_eq!(world.output(reader), expected.join(" "), "{change}");
+    }
+}
+
+#[test]
+fn a_large_value_is_shared_by_all_who_read_it_and_counts_for_each() {
+    let large = "v".repeat(1 << 20);
+    let mut world = World::with(&[("client-output-buffer-limit", "normal 3mb 0 0")]);
+    let (reader, writer) = (world.connect(), world.connect());
+    world.check(writer, &format!("SET k {large}"), "+OK");
+    let addresses: Vec<*const u8> = [reader, world.connect(), world.connect()]
+        .into_iter()
+        .map(|conn| {
+            world.stall(conn);
+            world.send(conn, &multibulk("GET k"));
+            let [_, sent] = world.memory.stalled[&conn][0].rest();
+            assert_eq!(sent.len(), large.len());
+            sent.as_ptr()
+        })
+        .collect();
+    assert!(addresses.iter().all(|&address| address == addresses[0]), "{addresses:?}");
+    let listed = world.call(writer, "CLIENT LIST");
+    let waits = large.len() + "$1048576\r\n".len();
+    assert!(listed.contains(&format!("omem={waits} ")), "{listed}");
+    world.send(reader, &multibulk("GET k"));
+    assert!(!world.is_closed(reader));
+    world.send(reader, &multibulk("GET k"));
+    assert!(world.is_closed(reader), "over the hard limit");
+}
+
+#[test]
+fn a_large_reply_can_be_skipped_or_belong_to_a_transaction() {
+    let large = "v".repeat(kevy::value::LARGE_STRING);
+    let mut world = World::new();
+    let conn = world.connect();
+    world.check(conn, &format!("SET k {large}"), "+OK");
+    world.send(conn, &pipeline(&["CLIENT REPLY SKIP", "GET k", "ECHO x"]));
+    assert_eq!(world.output(conn), bulk("x"));
+    world.send(conn, &pipeline(&["CLIENT REPLY OFF", "GET k", "MGET k k", "CLIENT REPLY ON"]));
+    assert_eq!(world.output(conn), "+OK");
+    world.send(conn, &pipeline(&["MULTI", "GET k", "LPOP k", "GETDEL k", "EXEC"]));
+    let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";
+    let value = bulk(&large);
+    assert_eq!(world.output(conn), format!("+OK +QUEUED +QUEUED +QUEUED *3 {value} {wrong} {value}"));
+    world.check(conn, "SET k a", "+OK");
+    world.check(conn, "GET k", "$1 a");
+}
+
+#[test]
+fn output_that_waits_is_not_moved_when_more_comes() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.stall(conn);
+    let text = "t".repeat(10_000);
+    let mut expected = Vec::new();
+    for n in 0..100 {
+        world.send(conn, &multibulk(&format!("ECHO {n}{text}")));
+        expected.push(bulk(&format!("{n}{text}")));
+    }
+    let waiting = world.shard.conn(conn).expect("connected");
+    assert!(waiting.chunks.len() > 5, "{}", waiting.chunks.len());
+    assert!(waiting.chunks.iter().all(|chunk| chunk.len() < 128 * 1024));
+    assert_eq!(waiting.pending_output(), expected.iter().map(|reply| reply.len() + 3).sum::<usize>());
+    world.take_up(conn);
+    assert_eq!(world.output(conn), expected.join(" "));
+    assert_eq!(world.shard.conn(conn).expect("connected").pending_output(), 0);
 }
 
 // --- The server about itself ----------------------------------------------------------------------------------

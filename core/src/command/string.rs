@@ -12,7 +12,7 @@ use crate::keyspace::entry::Entry;
 use crate::keyspace::{Class, NewDeadline, UnixMillis};
 use crate::number::{LongDouble, parse_i64};
 use crate::resp::{Aggregate, Reply};
-use crate::value::{Value, ValueRef};
+use crate::value::{LARGE_STRING, Value, ValueRef};
 
 const DECREMENT_OVERFLOW: CommandError = CommandError::Text("ERR decrement would overflow");
 const NOT_FINITE: CommandError = CommandError::Text("ERR increment would produce NaN or Infinity");
@@ -39,6 +39,10 @@ fn write_string(reply: &mut Reply<'_>, value: ValueRef<'_>) {
 #[inline]
 fn answer_value(c: &mut Call<'_>) -> Result<bool, CommandError> {
     match c.data.string(c.args.at(1))? {
+        Some(ValueRef::String { bytes, .. }) if bytes.len() >= LARGE_STRING => {
+            answer_large(c);
+            Ok(true)
+        }
         Some(value) => {
             write_string(&mut c.reply, value);
             Ok(true)
@@ -47,6 +51,16 @@ fn answer_value(c: &mut Call<'_>) -> Result<bool, CommandError> {
             c.reply.null();
             Ok(false)
         }
+    }
+}
+
+/// Answers a long string that was just found.
+#[cold]
+fn answer_large(c: &mut Call<'_>) {
+    let entry = c.data.peek(c.args.at(1)).expect("just found");
+    match entry.large() {
+        Some(large) => c.reply.large(&large),
+        None => write_string(&mut c.reply, entry.value()),
     }
 }
 
@@ -99,10 +113,16 @@ pub fn mget(c: &mut Call<'_>) -> Outcome {
     c.reply.array(keys.len());
     for (at, key) in keys.iter().enumerate() {
         c.data.prefetch_run(keys, at, 1);
-        match c.data.read(key).map(Entry::value) {
-            Some(ValueRef::Int(number)) => c.reply.bulk_int(number),
-            Some(ValueRef::String { bytes, .. }) => c.reply.bulk(bytes),
-            Some(ValueRef::Object(_)) | None => c.reply.null(),
+        match c.data.read(key).map(|entry| (entry, entry.value())) {
+            Some((entry, ValueRef::String { bytes, .. })) if bytes.len() >= LARGE_STRING => {
+                match entry.large() {
+                    Some(large) => c.reply.large(&large),
+                    None => c.reply.bulk(bytes),
+                }
+            }
+            Some((_, ValueRef::String { bytes, .. })) => c.reply.bulk(bytes),
+            Some((_, ValueRef::Int(number))) => c.reply.bulk_int(number),
+            Some((_, ValueRef::Object(_))) | None => c.reply.null(),
         }
     }
     Ok(())

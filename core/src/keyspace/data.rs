@@ -343,9 +343,12 @@ impl<'a> Data<'a> {
         if old_deadline != deadline && !crate::bug!(StoreKeepsDeadline) {
             self.set_deadline(key, deadline);
         }
-        if let Value::Object(object) = &old
-            && object.len() > super::LARGE_VALUE_ELEMENTS
-        {
+        let is_large = match &old {
+            Value::Object(object) => object.len() > super::LARGE_VALUE_ELEMENTS,
+            Value::Large { .. } => true,
+            Value::Int(_) | Value::String { .. } => false,
+        };
+        if is_large {
             self.effects.garbage.push(Garbage::Value(old));
         }
     }
@@ -372,7 +375,9 @@ impl<'a> Data<'a> {
                 if !self.access.no_touch {
                     super::touch(entry, self.now, self.settings, rng);
                 }
-                if entry.object().is_some_and(|object| object.len() > super::LARGE_VALUE_ELEMENTS) {
+                if entry.object().is_some_and(|object| object.len() > super::LARGE_VALUE_ELEMENTS)
+                    || entry.gives_up_large(value.text_len())
+                {
                     self.effects.garbage.push(Garbage::Value(entry.replace_value(Value::Int(0))));
                 }
                 match value {
@@ -453,8 +458,7 @@ impl<'a> Data<'a> {
     }
 
     pub(super) fn discard(&mut self, entry: Entry) {
-        if let Some(object) = entry.object()
-            && object.len() > super::LARGE_VALUE_ELEMENTS
+        if entry.object().is_some_and(|object| object.len() > super::LARGE_VALUE_ELEMENTS) || entry.is_large()
         {
             self.effects.garbage.push(Garbage::Value(entry.into_value()));
         }

@@ -84,10 +84,13 @@ pub enum Whole {
     Swapped(u32, u32),
 }
 
-/// A value cut off from the keyspace that is too large to free in the middle of a command.
+/// What is too large to free in the middle of a command.
 #[derive(Debug)]
 pub enum Garbage {
+    /// A value cut off from the keyspace.
     Value(Value),
+    /// What was read or sent.
+    Bytes(Vec<u8>),
     /// An emptied database, with its number.
     Db(u32, Box<super::Db>),
 }

@@ -7,14 +7,16 @@
 //! [meta u32: flags 8, access field 24][key length u32][value length u32][capacity u32]
 //! [deadline u64, if flagged][key][value: capacity bytes]
 //!
-//! value:  a string's bytes (the first `value length` of them) | an i64 | an owned pointer to an Object
+//! value:  a string's bytes (the first `value length` of them) | an i64 | an owned pointer to an Object or to a Large
 //! ```
 //!
 //! Invariants: the allocation is `16 + 8 (if dated) + key length + capacity` bytes; value length <= capacity; only a
 //! string's value length changes without its kind changing. The value is not aligned.
 //!
-//! Strings of any size are inline. Appending grows the capacity in proportion to the length, so repeated APPEND costs
-//! amortised constant time per byte; overwriting keeps the allocation unless that would waste half of it.
+//! Strings below [`LARGE_STRING`] are inline, larger ones are a [`Large`] that replies on their way out may share: who
+//! changes a string while it is shared gets a copy. A string that has become large stays so until it is replaced.
+//! Appending grows the capacity in proportion to the length, so repeated APPEND costs amortised constant time per byte;
+//! overwriting keeps the allocation unless that would waste half of it.
 //!
 //! Lengths are 32 bits: whoever makes an entry has bounded the bytes a client may send (`proto-max-bulk-len`, and
 //! 512 MiB for strings built by commands) well below.
@@ -22,11 +24,13 @@
 
 use super::UnixMillis;
 use super::table::{Slot, prefetch_line};
-use crate::value::{Object, Value, ValueRef};
+use crate::value::{LARGE_STRING, Large, Object, Value, ValueRef};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::cell::Cell;
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 /// A value in its entry, for changing what needs no other allocation.
 pub enum ValueMut<'a> {
@@ -51,6 +55,7 @@ const KIND: u32 = 3;
 const STRING: u32 = 0;
 const INT: u32 = 1;
 const OBJECT: u32 = 2;
+const LARGE: u32 = 3;
 const RAW: u32 = 4;
 const DATED: u32 = 8;
 const FLAGS: u32 = 0xff;
@@ -62,12 +67,13 @@ const DOUBLING: usize = 1 << 20;
 /// An owned key with its value.
 pub struct Entry(NonNull<Header>);
 
-// SAFETY: the entry owns what it points to, and an `Object` may be sent. It may not be shared: the access field is
+// SAFETY: the entry owns what it points to, and an `Object` or a `Large` may be sent. It may not be shared: the access field is
 // written through shared references.
 unsafe impl Send for Entry {}
 const _: () = {
     const fn sent<T: Send>() {}
     sent::<Object>();
+    sent::<Large>();
 };
 
 impl Entry {
@@ -76,15 +82,25 @@ impl Entry {
         match value {
             Value::Int(int) => Self::with_int(key, int, deadline),
             Value::String { bytes, raw } => Self::with_bytes(key, &bytes, raw, deadline),
+            Value::Large { bytes, raw } => Self::with_large(key, bytes, raw, deadline),
             Value::Object(object) => Self::with_object(key, object, deadline),
         }
     }
 
     pub fn with_bytes(key: &[u8], bytes: &[u8], raw: bool, deadline: Option<UnixMillis>) -> Self {
+        if bytes.len() >= LARGE_STRING {
+            return Self::with_large(key, Arc::new(bytes.to_vec()), raw, deadline);
+        }
         let raw = if raw { RAW } else { 0 };
         let entry = Self::allocate(key, STRING | raw, bytes.len(), deadline);
         // SAFETY: the capacity is at least the length given.
         unsafe { entry.value_at().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+        entry
+    }
+
+    fn with_large(key: &[u8], bytes: Large, raw: bool, deadline: Option<UnixMillis>) -> Self {
+        let mut entry = Self::allocate(key, INT, 8, deadline);
+        entry.put_large(bytes, raw);
         entry
     }
 
@@ -166,15 +182,19 @@ impl Entry {
         unsafe { self.key_at().add(self.header().key_length as usize) }
     }
 
-    /// Bytes of this allocation, without the object it may point to.
+    /// Bytes of this allocation, without what it may point to.
     pub fn allocation(&self) -> usize {
         let header = self.header();
         HEADER + (header.meta.get() & DATED) as usize + header.key_length as usize + header.capacity as usize
     }
 
-    /// Bytes of this allocation and of the object it may point to.
+    /// Bytes of this allocation and of what it may point to.
     pub fn memory(&self) -> usize {
-        self.allocation() + self.object().map_or(0, Object::memory)
+        /// Two counters and the vector.
+        const SHARED: usize = 2 * size_of::<usize>() + size_of::<Vec<u8>>();
+        self.allocation()
+            + self.object().map_or(0, Object::memory)
+            + self.large().map_or(0, |large| SHARED + large.capacity())
     }
 
     #[inline]
@@ -252,7 +272,8 @@ impl Entry {
             // SAFETY: the kind says what was written.
             INT => ValueRef::Int(unsafe { self.value_at().cast::<i64>().read_unaligned() }),
             // SAFETY: as above; the object lives as long as the entry.
-            _ => ValueRef::Object(unsafe { &*self.object_at() }),
+            OBJECT => ValueRef::Object(unsafe { &*self.object_at() }),
+            _ => ValueRef::String { bytes: self.large_bytes(), raw: self.meta() & RAW != 0 },
         }
     }
 
@@ -265,7 +286,11 @@ impl Entry {
             // SAFETY: the kind says what was written.
             INT => ValueMut::Int(unsafe { self.value_at().cast::<i64>().read_unaligned() }),
             // SAFETY: as above; borrowed exclusively.
-            _ => ValueMut::Object(unsafe { &mut *self.object_at() }),
+            OBJECT => ValueMut::Object(unsafe { &mut *self.object_at() }),
+            _ => {
+                let raw = self.meta() & RAW != 0;
+                ValueMut::String { bytes: self.large_mut(0), raw }
+            }
         }
     }
 
@@ -287,6 +312,81 @@ impl Entry {
     unsafe fn object_at(&self) -> *mut Object {
         // SAFETY: by contract.
         unsafe { self.value_at().cast::<*mut Object>().read_unaligned() }
+    }
+
+    /// The string, if it is large enough to be shared instead of copied.
+    pub fn large(&self) -> Option<Large> {
+        // SAFETY: the kind says what was written; the entry's own reference stays where it is.
+        (self.kind() == LARGE).then(|| unsafe { Large::clone(&self.large_at()) })
+    }
+
+    fn large_bytes(&self) -> &[u8] {
+        debug_assert_eq!(self.kind(), LARGE);
+        // SAFETY: `Arc::into_raw` gave a pointer to the vector, which lives as long as the entry's reference to it, and
+        // is changed through an exclusively borrowed entry only.
+        unsafe { &*self.value_at().cast::<*const Vec<u8>>().read_unaligned() }
+    }
+
+    /// # Safety
+    /// The kind is `LARGE`.
+    unsafe fn large_at(&self) -> ManuallyDrop<Large> {
+        // SAFETY: by contract the value is what `Arc::into_raw` gave; the reference is counted once, for the entry.
+        ManuallyDrop::new(unsafe { Arc::from_raw(self.value_at().cast::<*const Vec<u8>>().read_unaligned()) })
+    }
+
+    /// Make the value this string. Deadline and access field stay.
+    fn put_large(&mut self, bytes: Large, raw: bool) {
+        // SAFETY: the value has 8 bytes, which are written before anything reads them.
+        unsafe {
+            self.become_string(8, raw);
+            self.value_at().cast::<*const Vec<u8>>().write_unaligned(Arc::into_raw(bytes));
+        }
+        self.set_meta(self.meta() | LARGE);
+    }
+
+    /// The bytes of a string for changing them, with room for `length` of them: it is large from here on, and nobody
+    /// shares it.
+    fn large_mut(&mut self, length: usize) -> &mut Vec<u8> {
+        let raw = self.meta() & RAW != 0;
+        if self.kind() == STRING {
+            let bytes = copy(self.string(), length);
+            self.put_large(bytes, raw);
+        }
+        debug_assert_eq!(self.kind(), LARGE);
+        // SAFETY: the kind was looked at; only the count is read through it.
+        let mut large = unsafe { self.large_at() };
+        if Arc::get_mut(&mut *large).is_none() {
+            let bytes = copy(&large, length);
+            self.put_large(bytes, raw);
+        }
+        // SAFETY: the entry's reference is the only one, and borrowed exclusively.
+        let bytes = unsafe { &mut *self.value_at().cast::<*mut Vec<u8>>().read_unaligned() };
+        if length > bytes.capacity() {
+            bytes.reserve_exact(proportioned(bytes.capacity(), length) - bytes.len());
+        }
+        bytes
+    }
+
+    /// Whether it is a string that [`large`](Self::large) would give.
+    #[inline]
+    pub fn is_large(&self) -> bool {
+        self.kind() == LARGE
+    }
+
+    /// Whether [`set_bytes`](Self::set_bytes) with so many bytes gives up a large string, which takes time to free.
+    pub fn gives_up_large(&self, length: usize) -> bool {
+        self.kind() == LARGE && !self.overwrites_large(length)
+    }
+
+    /// Whether a large string can be overwritten in place by so many bytes without wasting half of it.
+    fn overwrites_large(&self, length: usize) -> bool {
+        if self.kind() != LARGE || length < LARGE_STRING {
+            return false;
+        }
+        // SAFETY: the kind was looked at; only counts are read through it.
+        let mut large = unsafe { self.large_at() };
+        Arc::get_mut(&mut *large)
+            .is_some_and(|bytes| (bytes.capacity() / 2..=bytes.capacity()).contains(&length))
     }
 
     #[inline]
@@ -318,6 +418,9 @@ impl Entry {
 
     /// Make the value a string of these bytes. Deadline and access field stay.
     pub fn set_bytes(&mut self, bytes: &[u8], raw: bool) {
+        if bytes.len() >= LARGE_STRING {
+            return self.set_large(bytes, raw);
+        }
         // SAFETY: the bytes are written before anything reads them.
         unsafe {
             self.become_string(bytes.len(), raw);
@@ -325,12 +428,24 @@ impl Entry {
         }
     }
 
-    /// Make the value a string of some length.
+    #[cold]
+    fn set_large(&mut self, bytes: &[u8], raw: bool) {
+        if self.overwrites_large(bytes.len()) {
+            let large = self.large_mut(0);
+            large.clear();
+            large.extend_from_slice(bytes);
+            self.set_meta(self.meta() & !RAW | if raw { RAW } else { 0 });
+        } else {
+            self.put_large(Arc::new(bytes.to_vec()), raw);
+        }
+    }
+
+    /// Make the value an inline string of some length.
     ///
     /// # Safety
     /// The caller writes all its bytes before anything reads them.
     unsafe fn become_string(&mut self, length: usize, raw: bool) {
-        self.drop_object();
+        self.drop_pointee();
         let capacity = self.header().capacity as usize;
         let wasteful = capacity > 64 && length < capacity / 2;
         if length > capacity || wasteful {
@@ -342,15 +457,26 @@ impl Entry {
         self.set_meta(self.meta() & !(KIND | RAW) | STRING | if raw { RAW } else { 0 });
     }
 
-    /// Drop the object if there is one; the value is an integer afterwards.
-    fn drop_object(&mut self) {
-        if self.kind() == OBJECT {
-            // SAFETY: the kind says that the value is an owned object; from here on it is not.
-            unsafe {
-                let object = Box::from_raw(self.object_at());
-                self.set_meta(self.meta() ^ (OBJECT | INT));
-                self.value_at().cast::<i64>().write_unaligned(0);
-                drop(object);
+    /// Drop what the value points to, if it does; it is an integer afterwards.
+    #[inline]
+    fn drop_pointee(&mut self) {
+        if self.kind() >= OBJECT {
+            self.drop_pointed();
+        }
+    }
+
+    fn drop_pointed(&mut self) {
+        let kind = self.kind();
+        let value = self.value_at();
+        self.set_meta(self.meta() & !KIND | INT);
+        // SAFETY: the kind said what the value points to and that it is owned; from here on it is not.
+        unsafe {
+            let pointer = value.cast::<*mut u8>().read_unaligned();
+            value.cast::<i64>().write_unaligned(0);
+            if kind == OBJECT {
+                drop(Box::from_raw(pointer.cast::<Object>()));
+            } else {
+                drop(Large::from_raw(pointer.cast::<Vec<u8>>()));
             }
         }
     }
@@ -373,6 +499,10 @@ impl Entry {
     pub fn append(&mut self, bytes: &[u8]) -> usize {
         let old = self.make_raw();
         let new = old + bytes.len();
+        if new >= LARGE_STRING || self.kind() == LARGE {
+            self.large_mut(new).extend_from_slice(bytes);
+            return new;
+        }
         self.reserve(new);
         // SAFETY: inside the capacity, borrowed exclusively.
         unsafe { self.value_at().add(old).copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
@@ -386,6 +516,11 @@ impl Entry {
     /// Panics if the value is an object.
     pub fn bytes_mut(&mut self, length: usize) -> &mut [u8] {
         let old = self.make_raw();
+        if length >= LARGE_STRING || self.kind() == LARGE {
+            let large = self.large_mut(length);
+            large.resize(length, 0);
+            return large;
+        }
         self.reserve(length);
         if length > old {
             // SAFETY: inside the capacity, borrowed exclusively.
@@ -402,18 +537,17 @@ impl Entry {
             ValueRef::String { .. } => self.set_meta(self.meta() | RAW),
             ValueRef::Object(_) => unreachable!("only strings have bytes"),
         }
-        self.header().value_length as usize
+        self.value().text_len()
     }
 
-    /// Let the capacity of a string be at least `length`, growing in proportion.
+    /// Let the capacity of an inline string be at least `length`, growing in proportion.
     fn reserve(&mut self, length: usize) {
         let (old, capacity) = (self.allocation(), self.header().capacity as usize);
         if length <= capacity {
             return;
         }
-        let proportion = if capacity < DOUBLING { capacity * 2 } else { capacity + capacity / 4 };
         let fixed = old - capacity;
-        let target = (fixed + length.max(proportion)).next_multiple_of(8) - fixed;
+        let target = (fixed + proportioned(capacity, length)).next_multiple_of(8) - fixed;
         let target = u32::try_from(target).unwrap_or(length32(length));
         let size = fixed + target as usize;
         // SAFETY: allocated with the layout the header gives; the new size is larger.
@@ -434,6 +568,12 @@ impl Entry {
     pub fn into_value(self) -> Value {
         match self.value() {
             ValueRef::Int(int) => Value::Int(int),
+            ValueRef::String { raw, .. } if self.kind() == LARGE => {
+                // SAFETY: the kind was looked at; `free` does not drop the string, which is the caller's from here on.
+                let bytes = ManuallyDrop::into_inner(unsafe { self.large_at() });
+                self.free();
+                Value::Large { bytes, raw }
+            }
             ValueRef::String { bytes, raw } => Value::String { bytes: bytes.to_vec(), raw },
             ValueRef::Object(_) => {
                 // SAFETY: the kind was looked at; `free` does not drop the object, which the box owns from here on.
@@ -443,6 +583,18 @@ impl Entry {
             }
         }
     }
+}
+
+/// The capacity to grow to for `length` bytes.
+fn proportioned(capacity: usize, length: usize) -> usize {
+    length.max(if capacity < DOUBLING { capacity * 2 } else { capacity + capacity / 4 })
+}
+
+/// A copy that is nobody else's, with room for `length` bytes.
+fn copy(bytes: &[u8], length: usize) -> Large {
+    let mut copy = Vec::with_capacity(length.max(bytes.len()));
+    copy.extend_from_slice(bytes);
+    Arc::new(copy)
 }
 
 fn layout(size: usize) -> Layout {
@@ -455,7 +607,7 @@ fn length32(length: usize) -> u32 {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.drop_object();
+        self.drop_pointee();
         let layout = layout(self.allocation());
         // SAFETY: allocated with the size the header still gives.
         unsafe { dealloc(self.0.as_ptr().cast(), layout) };
@@ -486,7 +638,8 @@ impl Clone for Entry {
             ValueRef::Object(object) => {
                 Self::with_object(self.key(), Box::new(object.clone()), self.deadline())
             }
-            _ => self.moved(self.key(), self.deadline()),
+            ValueRef::String { bytes, raw } => Self::with_bytes(self.key(), bytes, raw, self.deadline()),
+            ValueRef::Int(_) => self.moved(self.key(), self.deadline()),
         };
         copy.set_lru(self.lru());
         copy
@@ -618,6 +771,77 @@ mod tests {
         }
         assert_eq!(Entry::with_bytes(b"0123456789abcdef", &[1; 16], false, None).allocation(), 48);
         assert_eq!(Entry::with_int(b"0123456789abcdef", 1, Some(1)).allocation(), 48);
+    }
+
+    #[test]
+    fn a_large_string_is_any_string() {
+        let large = vec![b'l'; LARGE_STRING];
+        let kinds: [fn(&mut Entry); 4] = [
+            |entry| entry.set_bytes(b"small", false),
+            |entry| entry.set_int(7),
+            |entry| drop(entry.replace_value(set())),
+            |entry| entry.set_bytes(&vec![b'm'; LARGE_STRING + 1], false),
+        ];
+        for change in kinds {
+            let mut entry = Entry::with_bytes(b"key", &large, true, None);
+            assert!(entry.is_large() && entry.memory() >= LARGE_STRING && entry.allocation() < 100);
+            entry.set_lru(9);
+            entry.set_deadline(Some(4));
+            let mut entry = entry.renamed(b"other");
+            assert!(matches!(entry.value(), ValueRef::String { bytes, raw: true } if bytes == large));
+            let (shared, copy) = (entry.large().unwrap(), entry.clone());
+            change(&mut entry);
+            assert_eq!((entry.key(), entry.deadline(), entry.lru()), (&b"other"[..], Some(4), 9));
+            assert_eq!(seen(&copy).1, format!("raw {}", "l".repeat(LARGE_STRING)), "a copy is its own");
+            assert_eq!(*shared, large, "who shares it keeps it");
+            entry.set_bytes(&large, false);
+            assert!(matches!(entry.value(), ValueRef::String { bytes, raw: false } if bytes == large));
+        }
+    }
+
+    #[test]
+    fn a_shared_string_is_copied_to_be_changed() {
+        let mut entry = Entry::with_bytes(b"key", &[b'a'; LARGE_STRING - 1], false, None);
+        assert!(!entry.is_large());
+        assert_eq!(entry.append(b"b"), LARGE_STRING);
+        assert!(entry.is_large());
+        let address = entry.large_bytes().as_ptr();
+        entry.bytes_mut(LARGE_STRING)[0] = b'c';
+        assert_eq!(entry.large_bytes().as_ptr(), address, "nobody shares it");
+
+        let shared = entry.large().unwrap();
+        entry.bytes_mut(LARGE_STRING)[1] = b'd';
+        assert_eq!((&shared[..3], &entry.large_bytes()[..3]), (&b"caa"[..], &b"cda"[..]));
+        let shared = entry.large().unwrap();
+        if let ValueMut::String { bytes, raw: true } = entry.value_mut() {
+            bytes[2] = b'e';
+        }
+        assert_eq!((&shared[..3], &entry.large_bytes()[..3]), (&b"cda"[..], &b"cde"[..]));
+        let shared = entry.large().unwrap();
+        assert_eq!(entry.append(b"f"), LARGE_STRING + 1);
+        assert_eq!((shared.len(), entry.large_bytes().len()), (LARGE_STRING, LARGE_STRING + 1));
+
+        let length = entry.large_bytes().len();
+        assert!(!entry.gives_up_large(length), "it is overwritten in place");
+        assert!(entry.gives_up_large(5));
+        let shared = entry.large().unwrap();
+        assert!(entry.gives_up_large(length), "it is not where somebody shares it");
+        let address = shared.as_ptr();
+        let Value::Large { bytes, raw: true } = entry.into_value() else { panic!("a large string") };
+        assert_eq!(bytes.as_ptr(), address, "nothing is copied");
+    }
+
+    #[test]
+    fn appending_to_a_large_string_is_amortised() {
+        let mut entry = Entry::with_bytes(b"key", &[0; LARGE_STRING], false, None);
+        let (mut moves, mut address) = (0, entry.large_bytes().as_ptr());
+        for _ in 0..10_000 {
+            entry.append(&[1; 100]);
+            if entry.large_bytes().as_ptr() != address {
+                (moves, address) = (moves + 1, entry.large_bytes().as_ptr());
+            }
+        }
+        assert!(moves < 10, "{moves}");
     }
 
     #[test]

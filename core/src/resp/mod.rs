@@ -17,4 +17,4 @@ pub mod repr;
 pub use args::{Args, Argv, Span};
 pub use decode::{Decoder, Limits, Progress, ProtocolError};
 pub use frame::Frame;
-pub use reply::{Aggregate, Mark, Protocol, Reply};
+pub use reply::{Aggregate, Lent, Mark, Protocol, Reply};

@@ -5,8 +5,12 @@
 //! frame.
 //!
 //! Invariant: `out` only grows, except through [`Reply::truncate`]; bytes before the reply are never touched.
+//!
+//! A large string need not be copied: whoever takes strings on loan ([`Reply::lending`]) gets them beside the output, each
+//! with its place in it.
 
 use crate::number;
+use crate::value::Large;
 
 /// The protocol version a connection negotiated with HELLO.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, Default)]
@@ -31,16 +35,31 @@ pub enum Aggregate {
 #[must_use]
 pub struct Mark(usize);
 
+/// A string that belongs into an output, before the byte `at`.
+#[derive(Debug)]
+pub struct Lent {
+    pub at: usize,
+    pub bytes: Large,
+}
+
 /// Appends replies to an output buffer.
 pub struct Reply<'a> {
     out: &'a mut Vec<u8>,
+    /// In the order of their places.
+    lent: Option<&'a mut Vec<Lent>>,
     protocol: Protocol,
 }
 
 impl<'a> Reply<'a> {
     #[inline]
     pub fn new(out: &'a mut Vec<u8>, protocol: Protocol) -> Reply<'a> {
-        Reply { out, protocol }
+        Reply { out, lent: None, protocol }
+    }
+
+    /// The same, where large strings go to `lent`, if there is one.
+    #[inline]
+    pub fn lending(out: &'a mut Vec<u8>, lent: Option<&'a mut Vec<Lent>>, protocol: Protocol) -> Reply<'a> {
+        Reply { out, lent, protocol }
     }
 
     #[inline]
@@ -57,7 +76,7 @@ impl<'a> Reply<'a> {
     /// The same output for a callee, while this writer waits.
     #[inline]
     pub fn reborrow(&mut self) -> Reply<'_> {
-        Reply { out: self.out, protocol: self.protocol }
+        Reply { out: self.out, lent: self.lent.as_deref_mut(), protocol: self.protocol }
     }
 
     #[inline]
@@ -118,6 +137,14 @@ impl<'a> Reply<'a> {
         self.out.reserve(bytes.len() + 32);
         header(self.out, b'$', bytes.len() as u64);
         self.out.extend_from_slice(bytes);
+        self.out.extend_from_slice(b"\r\n");
+    }
+
+    /// As [`bulk`](Self::bulk); the string may be lent instead of copied.
+    pub fn large(&mut self, bytes: &Large) {
+        let Some(lent) = &mut self.lent else { return self.bulk(bytes) };
+        header(self.out, b'$', bytes.len() as u64);
+        lent.push(Lent { at: self.out.len(), bytes: bytes.clone() });
         self.out.extend_from_slice(b"\r\n");
     }
 
@@ -255,6 +282,11 @@ impl<'a> Reply<'a> {
         let (byte, count) = self.head_of(kind, len);
         let mut head = Vec::with_capacity(24);
         header(&mut head, byte, count);
+        for lent in self.lent.iter_mut().flat_map(|lent| lent.iter_mut()) {
+            if lent.at > mark.0 {
+                lent.at += head.len();
+            }
+        }
         self.out.splice(mark.0..mark.0, head);
     }
 
@@ -267,14 +299,13 @@ impl<'a> Reply<'a> {
     /// Takes back everything written since `mark`.
     pub fn truncate(&mut self, mark: Mark) {
         self.out.truncate(mark.0);
+        if let Some(lent) = &mut self.lent {
+            // A string has its header before it.
+            lent.retain(|lent| lent.at <= mark.0);
+        }
     }
 
-    /// What was written since `mark`.
-    pub fn since(&self, mark: Mark) -> &[u8] {
-        &self.out[mark.0..]
-    }
-
-    /// Bytes in the output, those before this reply included.
+    /// Bytes in the output, those before this reply included and those lent not.
     #[inline]
     pub fn len(&self) -> usize {
         self.out.len()
@@ -395,6 +426,25 @@ mod tests {
         for n in 0..2000usize {
             same(|r| r.array(n), &format!("*{n}\r\n"));
         }
+    }
+
+    #[test]
+    fn large_strings_are_lent_to_who_takes_them() {
+        let string = Large::new(b"large".to_vec());
+        same(|r| r.large(&string), "$5\r\nlarge\r\n");
+        let (mut out, mut lent) = (b"before".to_vec(), Vec::new());
+        let mut reply = Reply::lending(&mut out, Some(&mut lent), Protocol::Resp2);
+        let outer = reply.deferred_array();
+        reply.large(&string);
+        let undone = reply.mark();
+        reply.large(&string);
+        reply.truncate(undone);
+        reply.reborrow().large(&string);
+        reply.set_deferred(outer, 2, Aggregate::Array);
+        assert_eq!(out, b"before*2\r\n$5\r\n\r\n$5\r\n\r\n");
+        let places: Vec<usize> = lent.iter().map(|lent| lent.at).collect();
+        assert_eq!(places, [14, 20], "between the header and the end of the line");
+        assert!(lent.iter().all(|lent| Large::ptr_eq(&lent.bytes, &string)));
     }
 
     #[test]

@@ -9,6 +9,8 @@ mod rank_tree;
 pub mod set;
 pub mod zset;
 
+use std::sync::Arc;
+
 use hash::Hash;
 use list::List;
 use set::Set;
@@ -16,6 +18,12 @@ use zset::Zset;
 
 /// The longest string whose encoding is `embstr`: with its header it fits in a cache line.
 const EMBSTR_MAX: usize = 44;
+
+/// A string too large to be copied where it can be shared.
+pub type Large = Arc<Vec<u8>>;
+
+/// From so many bytes on a string is [`Large`]: sending two pieces costs less than copying it.
+pub const LARGE_STRING: usize = 64 * 1024;
 
 /// A value that is not a string.
 #[derive(Clone, Debug)]
@@ -81,6 +89,10 @@ pub enum Value {
     /// Any other string; `raw` strings were modified in place (encoding `raw` whatever their length).
     String {
         bytes: Vec<u8>,
+        raw: bool,
+    },
+    Large {
+        bytes: Large,
         raw: bool,
     },
     Object(Box<Object>),

@@ -6,15 +6,16 @@
 
 #![allow(clippy::disallowed_methods, reason = "the reactor says what time it is")]
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kevy::keyspace::Garbage;
+use kevy::value::Value;
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::{SockAddr, Socket};
 
 use super::{Handle, IoEvent, Reactor};
@@ -24,6 +25,8 @@ use crate::shard::{Now, SendBuf};
 
 /// Bytes read from one connection in one turn: what a connection may make the others wait for.
 const RECEIVE_AREA: usize = 64 * 1024;
+/// Bytes sent to one connection in one turn, as far as the kernel takes them.
+const SEND: usize = 256 * 1024;
 /// Connections accepted from one listener in one turn.
 const ACCEPTS: usize = 1000;
 /// Tokens: connections are numbered from 0, listeners from here, and the signal pipe is the last.
@@ -39,6 +42,9 @@ struct Connection {
     socket: OwnedFd,
     /// A buffer the kernel has taken a part of.
     pending: Option<SendBuf>,
+    /// The turn in which it was last sent to, and what may still be sent in it.
+    turn: u32,
+    left: usize,
 }
 
 /// See the module documentation.
@@ -54,6 +60,8 @@ pub struct Epoll {
     accept_failed: bool,
     keepalive: Duration,
     connections: Vec<Option<Connection>>,
+    /// Counts the waits.
+    turn: u32,
     events: Vec<Event>,
     area: Box<[u8]>,
     started: Instant,
@@ -92,6 +100,7 @@ impl Epoll {
             accept_failed: false,
             keepalive,
             connections: Vec::new(),
+            turn: 0,
             events: Vec::with_capacity(1024),
             area: vec![0; RECEIVE_AREA].into_boxed_slice(),
             started,
@@ -167,7 +176,7 @@ impl Epoll {
             }
             let socket = OwnedFd::from(socket);
             let added = epoll::add(&self.epoll, &socket, EventData::new_u64(at as u64), EventFlags::IN);
-            self.connections[at] = Some(Connection { socket, pending: None });
+            self.connections[at] = Some(Connection { socket, pending: None, turn: 0, left: SEND });
             if let Err(error) = added {
                 crate::log!(crate::log::Level::Warning, "Registering client connection: {error}");
                 self.connections[at] = None;
@@ -184,14 +193,26 @@ impl Epoll {
         }
     }
 
-    /// Hands `buf` to the kernel as far as it takes it. `None` if some of it has to wait.
+    /// Hands `buf` to the kernel as far as it takes it in this turn. `None` if some of it has to wait.
     fn push(&mut self, conn: ConnId, mut buf: SendBuf) -> Option<(SendBuf, io::Result<()>)> {
         let Some(connection) = self.connections[conn.0 as usize].as_mut() else {
             return Some((buf, Err(io::ErrorKind::NotConnected.into())));
         };
-        while buf.sent < buf.bytes.len() {
-            match rustix::net::send(&connection.socket, &buf.bytes[buf.sent..], SendFlags::NOSIGNAL) {
-                Ok(sent) => buf.sent += sent,
+        if connection.turn != self.turn {
+            (connection.turn, connection.left) = (self.turn, SEND);
+        }
+        while !buf.is_sent() {
+            let sent = match buf.rest() {
+                _ if connection.left == 0 => Err(rustix::io::Errno::AGAIN),
+                [bytes, large] if large.is_empty() => send(&connection.socket, bytes, connection.left),
+                [[], large] => send(&connection.socket, large, connection.left),
+                pieces => send_both(&connection.socket, pieces, connection.left),
+            };
+            match sent {
+                Ok(sent) => {
+                    buf.sent += sent;
+                    connection.left -= sent;
+                }
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) => {
                     connection.pending = Some(buf);
@@ -201,6 +222,17 @@ impl Epoll {
             }
         }
         Some((buf, Ok(())))
+    }
+
+    /// Closes a connection's socket.
+    fn forget(&mut self, conn: ConnId) {
+        let connection = self.connections.get_mut(conn.0 as usize).and_then(Option::take);
+        if let Some(SendBuf { bytes, large, .. }) = connection.and_then(|connection| connection.pending) {
+            self.free(Garbage::Bytes(bytes));
+            if let Some(bytes) = large {
+                self.free(Garbage::Value(Value::Large { bytes, raw: true }));
+            }
+        }
     }
 
     fn interest(&self, conn: ConnId, flags: EventFlags) {
@@ -230,6 +262,7 @@ impl Reactor for Epoll {
             Err(error) => panic!("epoll_wait: {error}"),
         }
         self.events = events;
+        self.turn = self.turn.wrapping_add(1);
         let now = self.now();
         if self.accept_again.is_some_and(|at| now.mono >= at) {
             self.accept_again = None;
@@ -275,7 +308,7 @@ impl Reactor for Epoll {
             {
                 match rustix::net::recv(&connection.socket, &mut *self.area, RecvFlags::empty()) {
                     Ok((_, 0)) => {
-                        self.connections[token as usize] = None;
+                        self.forget(conn);
                         handle(now, IoEvent::Closed { conn }, &[]);
                     }
                     Ok((_, read)) => {
@@ -283,7 +316,7 @@ impl Reactor for Epoll {
                     }
                     Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
                     Err(_) => {
-                        self.connections[token as usize] = None;
+                        self.forget(conn);
                         handle(now, IoEvent::Closed { conn }, &[]);
                     }
                 }
@@ -302,9 +335,7 @@ impl Reactor for Epoll {
     }
 
     fn close(&mut self, conn: ConnId) {
-        if let Some(connection) = self.connections.get_mut(conn.0 as usize) {
-            *connection = None;
-        }
+        self.forget(conn);
     }
 
     fn reconfigure(&mut self, config: &Config) {
@@ -316,6 +347,18 @@ impl Reactor for Epoll {
         // If the freeing thread is gone, the process is ending: freeing here is as good.
         let _ = self.to_free.send(garbage);
     }
+}
+
+fn send(socket: &OwnedFd, bytes: &[u8], limit: usize) -> rustix::io::Result<usize> {
+    rustix::net::send(socket, &bytes[..bytes.len().min(limit)], SendFlags::NOSIGNAL)
+}
+
+/// Sends two pieces with one call, so that a short one is no packet of its own.
+fn send_both(socket: &OwnedFd, [first, second]: [&[u8]; 2], limit: usize) -> rustix::io::Result<usize> {
+    let first = &first[..first.len().min(limit)];
+    let second = &second[..second.len().min(limit - first.len())];
+    let pieces = [IoSlice::new(first), IoSlice::new(second)];
+    rustix::net::sendmsg(socket, &pieces, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
 }
 
 /// Both clocks. The monotonic one counts from `started`.

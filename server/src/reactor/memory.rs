@@ -47,7 +47,8 @@ impl Memory {
                 if let Some(held) = self.stalled.get_mut(&conn) {
                     held.push(buf);
                 } else {
-                    self.received.entry(conn).or_default().extend_from_slice(&buf.bytes);
+                    let received = self.received.entry(conn).or_default();
+                    buf.rest().iter().for_each(|piece| received.extend_from_slice(piece));
                     shard.handle_sent(now, conn, buf, Ok(()));
                 }
             }

@@ -1,11 +1,12 @@
 //! A connection as its thread sees it: the session it negotiated, what it has sent and what it is owed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kevy::command::{Command, CommandId};
 use kevy::keyspace::UnixMillis;
-use kevy::resp::{Argv, Decoder, Protocol};
+use kevy::resp::{Argv, Decoder, Lent, Protocol};
 
+use super::SendBuf;
 use super::realm::DbKey;
 
 /// Where a connection lives in its shard; reused after the connection is gone.
@@ -104,8 +105,11 @@ pub struct Conn {
     /// Bytes received and not executed yet: an incomplete command, or commands behind one that waits.
     pub query: Vec<u8>,
     pub decoder: Decoder,
-    /// Output not handed to the reactor yet.
+    /// Output not handed to the reactor yet: what is written to, and what comes before it.
     pub out: Vec<u8>,
+    pub chunks: VecDeque<SendBuf>,
+    /// Bytes in `chunks`.
+    pub queued: usize,
     /// Bytes of output with the reactor.
     pub in_flight: usize,
     /// Queued for `poll_send`.
@@ -151,6 +155,8 @@ impl Conn {
             query: Vec::new(),
             decoder: Decoder::new(),
             out: Vec::new(),
+            chunks: VecDeque::new(),
+            queued: 0,
             in_flight: 0,
             send_queued: false,
             close_after_reply: false,
@@ -183,6 +189,31 @@ impl Conn {
 
     /// Bytes of output not yet in the kernel.
     pub fn pending_output(&self) -> usize {
-        self.out.len() + self.in_flight
+        self.out.len() + self.queued + self.in_flight
+    }
+
+    /// Begins another chunk, so that what was written is not copied when more comes.
+    pub fn close_chunk(&mut self) {
+        if !self.out.is_empty() {
+            let bytes = std::mem::take(&mut self.out);
+            self.queue(SendBuf { bytes, large: None, sent: 0 });
+        }
+    }
+
+    /// Puts strings that a reply was lent between the bytes it was written with.
+    pub fn interleave(&mut self, lent: &mut Vec<Lent>) {
+        let written = std::mem::take(&mut self.out);
+        let mut done = 0;
+        for Lent { at, bytes } in lent.drain(..) {
+            let before = written[done..at].to_vec();
+            self.queue(SendBuf { bytes: before, large: Some(bytes), sent: 0 });
+            done = at;
+        }
+        self.out.extend_from_slice(&written[done..]);
+    }
+
+    fn queue(&mut self, chunk: SendBuf) {
+        self.queued += chunk.len();
+        self.chunks.push_back(chunk);
     }
 }

@@ -33,7 +33,8 @@ use std::sync::atomic::Ordering;
 
 use kevy::command::{self, Block, Call, Command, CommandError, Handler};
 use kevy::keyspace::{Access, Class, Data, Effects, Garbage, Slice, UnixMillis};
-use kevy::resp::{Args, Argv, Decoder, Progress, Protocol, Reply, Span};
+use kevy::resp::{Args, Argv, Decoder, Lent, Progress, Protocol, Reply, Span};
+use kevy::value::{Large, Value};
 
 use crate::config::Config;
 use crate::log::Level;
@@ -148,8 +149,33 @@ pub struct System {
 #[derive(Debug)]
 pub struct SendBuf {
     pub bytes: Vec<u8>,
+    /// A string that the keyspace shares; it comes behind the bytes.
+    pub large: Option<Large>,
     /// How much of it the kernel has.
     pub sent: usize,
+}
+
+impl SendBuf {
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.large.as_ref().map_or(0, |large| large.len())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    pub fn is_sent(&self) -> bool {
+        self.sent == self.len()
+    }
+
+    /// What the kernel does not have yet, in two pieces, either of which may be empty.
+    pub fn rest(&self) -> [&[u8]; 2] {
+        let large = self.large.as_ref().map_or(&[][..], |large| large);
+        match self.sent.checked_sub(self.bytes.len()) {
+            None => [&self.bytes[self.sent..], large],
+            Some(sent) => [&[], &large[sent..]],
+        }
+    }
 }
 
 /// What the owner of the process is asked to do.
@@ -166,6 +192,12 @@ const BATCH: usize = 16;
 /// Send buffers kept for reuse, and the capacity above which one is not kept.
 const SPARE_BUFFERS: usize = 64;
 const SPARE_BUFFER_CAPACITY: usize = 64 * 1024;
+
+/// Output of which so much waits is not copied any more when it grows.
+const CHUNK: usize = 64 * 1024;
+
+/// Buffers from this capacity on are freed somewhere else.
+const LARGE_BUFFER: usize = 1024 * 1024;
 
 /// What a data command needs to know of the connection it is executed for.
 #[derive(Clone, Copy)]
@@ -207,6 +239,8 @@ pub struct Shard {
     send_queue: VecDeque<ConnId>,
     close_queue: VecDeque<ConnId>,
     spare: Vec<Vec<u8>>,
+    /// Strings that belong into the reply that is being written.
+    lent: Vec<Lent>,
     batch: Batch,
     pub realm: Realm,
     pub subscriptions: Subscriptions,
@@ -267,6 +301,7 @@ impl Shard {
             send_queue: VecDeque::new(),
             close_queue: VecDeque::new(),
             spare: Vec::new(),
+            lent: Vec::new(),
             batch: Batch::default(),
             stats: Stats::default(),
             session: session::State::new(seed),
@@ -365,9 +400,9 @@ impl Shard {
     /// The reactor is done with a buffer: it was sent whole, or the connection failed.
     pub fn handle_sent(&mut self, now: Now, id: ConnId, buf: SendBuf, result: io::Result<()>) {
         self.set_now(now);
-        let SendBuf { bytes, .. } = buf;
-        let size = bytes.len();
-        self.keep_buffer(bytes);
+        let size = buf.len();
+        self.give_up(buf.large);
+        self.keep_buffer(buf.bytes);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         conn.in_flight = 0;
         if result.is_err() {
@@ -378,7 +413,7 @@ impl Shard {
         self.stats.writes += 1;
         conn.bytes_out += size as u64;
         conn.last_interaction = now.unix;
-        if !conn.out.is_empty() {
+        if conn.pending_output() > 0 {
             self.queue_send(id);
         } else if conn.close_after_reply {
             self.close(id);
@@ -400,7 +435,13 @@ impl Shard {
     /// Nothing is left of a connection after this, and its place may be another's.
     fn remove(&mut self, id: ConnId) {
         self.forget(id);
-        if let Some(conn) = self.conns[id.0 as usize].take() {
+        if let Some(mut conn) = self.conns[id.0 as usize].take() {
+            for chunk in std::mem::take(&mut conn.chunks) {
+                self.give_up(chunk.large);
+                self.keep_buffer(chunk.bytes);
+            }
+            self.keep_buffer(std::mem::take(&mut conn.out));
+            self.keep_buffer(std::mem::take(&mut conn.query));
             self.by_client.remove(&conn.client);
             self.common.clients.fetch_sub(1, Ordering::Relaxed);
             self.free.push(id);
@@ -449,15 +490,21 @@ impl Shard {
             if conn.in_flight > 0 || conn.closing {
                 continue;
             }
-            if conn.out.is_empty() {
+            let buf = match conn.chunks.pop_front() {
+                Some(chunk) => {
+                    conn.queued -= chunk.len();
+                    chunk
+                }
+                None => SendBuf { bytes: std::mem::take(&mut conn.out), large: None, sent: 0 },
+            };
+            if buf.is_empty() {
                 if conn.close_after_reply {
                     self.close(id);
                 }
                 continue;
             }
-            let bytes = std::mem::take(&mut conn.out);
-            conn.in_flight = bytes.len();
-            return Some((id, SendBuf { bytes, sent: 0 }));
+            conn.in_flight = buf.len();
+            return Some((id, buf));
         }
         None
     }
@@ -477,7 +524,8 @@ impl Shard {
     pub fn poll_garbage(&mut self) -> Option<Garbage> {
         let garbage = self.garbage.pop()?;
         self.stats.lazyfreed += match &garbage {
-            Garbage::Value(_) => 1,
+            Garbage::Value(Value::Object(_)) => 1,
+            Garbage::Value(_) | Garbage::Bytes(_) => 0,
             Garbage::Db(_, db) => db.len() as u64,
         };
         Some(garbage)
@@ -731,11 +779,15 @@ impl Shard {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         match conn.reply_mode {
             ReplyMode::On => {}
-            ReplyMode::Off | ReplyMode::SkipNext => out.truncate(start),
+            ReplyMode::Off | ReplyMode::SkipNext => {
+                out.truncate(start);
+                self.lent.clear();
+            }
             // The reply to skip may be still to come.
             ReplyMode::Skip if conn.waiting != Waiting::No => {}
             ReplyMode::Skip => {
                 out.truncate(start);
+                self.lent.clear();
                 conn.reply_mode = ReplyMode::On;
             }
         }
@@ -745,6 +797,9 @@ impl Shard {
         }
         if !out.is_empty() {
             conn.out = out;
+            if !self.lent.is_empty() {
+                conn.interleave(&mut self.lent);
+            }
             self.queue_send(id);
         } else {
             if conn.close_after_reply {
@@ -757,8 +812,19 @@ impl Shard {
     /// Keeps a buffer for reuse, unless it is large or there are enough.
     fn keep_buffer(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
-        if buffer.capacity() <= SPARE_BUFFER_CAPACITY && self.spare.len() < SPARE_BUFFERS {
-            self.spare.push(buffer);
+        if buffer.capacity() <= SPARE_BUFFER_CAPACITY {
+            if buffer.capacity() > 0 && self.spare.len() < SPARE_BUFFERS {
+                self.spare.push(buffer);
+            }
+        } else if buffer.capacity() >= LARGE_BUFFER {
+            self.garbage.push(Garbage::Bytes(buffer));
+        }
+    }
+
+    /// A string that was sent: it may be the last that refers to it.
+    fn give_up(&mut self, large: Option<Large>) {
+        if let Some(bytes) = large {
+            self.garbage.push(Garbage::Value(Value::Large { bytes, raw: true }));
         }
     }
 
@@ -852,7 +918,12 @@ impl Shard {
     ) -> Result<(), CommandError> {
         let Some(conn) = self.conns[id.0 as usize].as_deref() else { return Ok(()) };
         let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
-        let (outcome, block) = self.execute(command, args, caller, !self.in_transaction, out);
+        // EXEC collects its replies first.
+        let mut lent = std::mem::take(&mut self.lent);
+        let may_block = !self.in_transaction;
+        let reply = Reply::lending(out, may_block.then_some(&mut lent), caller.protocol);
+        let (outcome, block) = self.execute_to(command, args, caller, may_block, reply);
+        self.lent = lent;
         if let Some(block) = block
             && let Some(conn) = self.conn_mut(id)
         {
@@ -864,7 +935,6 @@ impl Shard {
     }
 
     /// Executes a data command on the keyspace that is here; what it did is to be committed.
-    #[inline]
     fn execute(
         &mut self,
         command: &'static Command,
@@ -872,6 +942,19 @@ impl Shard {
         caller: Caller,
         may_block: bool,
         out: &mut Vec<u8>,
+    ) -> (Result<(), CommandError>, Option<Block>) {
+        self.execute_to(command, args, caller, may_block, Reply::new(out, caller.protocol))
+    }
+
+    /// As [`execute`](Self::execute); the reply may have strings on loan.
+    #[inline]
+    fn execute_to(
+        &mut self,
+        command: &'static Command,
+        args: Args<'_>,
+        caller: Caller,
+        may_block: bool,
+        reply: Reply<'_>,
     ) -> (Result<(), CommandError>, Option<Block>) {
         self.set_interest();
         let now = self.data_now();
@@ -887,7 +970,7 @@ impl Shard {
                 now_micros: self.now.micros,
                 access: Access { no_touch: caller.no_touch },
             },
-            reply: Reply::new(out, caller.protocol),
+            reply,
             may_block,
             block: None,
         };
@@ -1153,7 +1236,10 @@ impl Shard {
             conn.send_queued = true;
             self.send_queue.push_back(id);
         }
-        if conn.out.len() > gates::OUTPUT_CHECKED_FROM {
+        if conn.out.len() + conn.queued > gates::OUTPUT_CHECKED_FROM {
+            if conn.out.len() >= CHUNK {
+                conn.close_chunk();
+            }
             self.check_output_limit(id);
         }
     }

@@ -79,6 +79,7 @@ pub fn memory(conn: &Conn) -> usize {
     std::mem::size_of::<Conn>()
         + conn.query.capacity()
         + conn.out.capacity()
+        + conn.queued
         + conn.in_flight
         + conn.multi.as_ref().map_or(0, |multi| multi.memory)
         + conn.watching.keys().map(|at| at.key.len() + std::mem::size_of::<(DbKey, u64)>()).sum::<usize>()
@@ -119,8 +120,8 @@ pub fn describe(shard: &Shard, conn: &Conn) -> String {
         conn.out.capacity(),
         conn.out.len(),
         conn.out.len(),
-        u8::from(conn.in_flight > 0),
-        conn.in_flight,
+        conn.chunks.len() + usize::from(conn.in_flight > 0),
+        conn.queued + conn.in_flight,
         memory(conn),
         if conn.in_flight > 0 { "rw" } else { "r" },
         conn.last_command.map_or("NULL", |id| id.command().name),
