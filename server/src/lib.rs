@@ -3,10 +3,12 @@
 //! Invariant: nothing in [`shard`] does I/O or asks for the time; [`reactor`] and [`runtime`] do. Memory that threads
 //! share is in [`ring`] and [`order`], and nowhere else.
 
+mod ahead;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod listen;
 pub mod log;
 pub mod memory;
 pub mod order;

@@ -1,30 +1,33 @@
-//! The process: listeners, signals, the freeing thread, and the loop of each shard.
+//! The process: signals, the freeing thread, and the loop of each shard.
 
 #![allow(clippy::disallowed_methods, reason = "the process around the shards")]
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::Socket;
 
 use crate::config::Config;
 use crate::log::Level;
 use crate::reactor::{self, epoll};
 use crate::shard::{Environment, Shard, System, Usage};
-use crate::{clock, daemon, log, memory, sys};
+use crate::{ahead, clock, daemon, listen, log, memory, sys};
 
 /// Runs the server until it is asked to stop.
 pub fn run(config: Config) -> ExitCode {
     let started = Instant::now();
     clock::start();
-    let listeners = match listen(&config) {
+    if config.process.disable_thp
+        && let Err(error) = sys::disable_huge_pages()
+    {
+        log!(Level::Warning, "Unable to disable transparent huge pages: {}", reason(&error));
+    }
+    let mut listeners = match listen::open(&config) {
         Ok(listeners) => listeners,
         Err(message) => {
             for line in message.lines() {
@@ -48,6 +51,9 @@ pub fn run(config: Config) -> ExitCode {
         log!(Level::Warning, "Can't start the freeing thread: {error}");
         return ExitCode::FAILURE;
     }
+    if let Err(error) = ahead::start() {
+        log!(Level::Notice, "Memory is provided when it is needed, not before: {}", reason(&error));
+    }
     let environment = Environment {
         stopwatch: clock::micros,
         used_memory: memory::used,
@@ -69,7 +75,9 @@ pub fn run(config: Config) -> ExitCode {
     if count > 1 {
         return several(count, config, environment, listeners, signals, started, &to_free);
     }
-    let mut reactor = match epoll::Epoll::new(listeners, Some(signals), None, keepalive, started, to_free) {
+    let listeners = listeners.remove(0);
+    let mut reactor = match epoll::Epoll::new(0, listeners, Some(signals), None, keepalive, started, to_free)
+    {
         Ok(reactor) => reactor,
         Err(error) => {
             log!(Level::Warning, "Can't create the event loop: {error}");
@@ -113,7 +121,7 @@ fn several(
     count: usize,
     config: Config,
     environment: Environment,
-    listeners: Vec<Socket>,
+    listeners: Vec<Vec<Socket>>,
     signals: UnixStream,
     started: Instant,
     to_free: &mpsc::Sender<kevy::keyspace::Garbage>,
@@ -124,14 +132,9 @@ fn several(
     let prepared = (|| {
         let mut sockets = Vec::with_capacity(count);
         let mut bells = Vec::with_capacity(count);
-        for shard in 0..count {
+        for listeners in listeners {
             let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
             let bell = rustix::event::eventfd(0, flags)?;
-            let listen = |listener: &Socket| match shard {
-                0 => listener.try_clone(),
-                _ => again(listener, config.network.tcp_backlog),
-            };
-            let listeners = listeners.iter().map(listen).collect::<Result<Vec<Socket>, _>>()?;
             sockets.push((listeners, bell.try_clone()?));
             bells.push(bell);
         }
@@ -144,7 +147,6 @@ fn several(
             return ExitCode::FAILURE;
         }
     };
-    drop(listeners);
     let mut signals = Some(signals);
     announce(&config);
     let threads =
@@ -153,7 +155,8 @@ fn several(
         let (stop, signals, to_free) = (stop.clone(), signals.take(), to_free.clone());
         let spawned = std::thread::Builder::new().name(format!("shard{number}")).spawn(move || {
             let _ends = EndsProcess;
-            let reactor = epoll::Epoll::new(listeners, signals, Some(bell), keepalive, started, to_free);
+            let reactor =
+                epoll::Epoll::new(number, listeners, signals, Some(bell), keepalive, started, to_free);
             // If nobody listens to what is sent here, the process is ending already.
             match reactor {
                 Ok(mut reactor) => reactor::several::run(thread, &mut reactor, || {
@@ -187,24 +190,6 @@ impl Drop for EndsProcess {
             std::process::abort();
         }
     }
-}
-
-/// Another socket that listens where this one does: the system spreads connections over them. For a Unix socket, the
-/// same socket.
-fn again(listener: &Socket, backlog: i32) -> io::Result<Socket> {
-    let addr = listener.local_addr()?;
-    if addr.as_socket().is_none() {
-        return listener.try_clone();
-    }
-    let socket = Socket::new(addr.domain(), Type::STREAM, None)?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
-    socket.bind(&addr)?;
-    socket.listen(backlog)?;
-    Ok(socket)
 }
 
 /// What the operating system has counted for this process.
@@ -243,142 +228,46 @@ fn apply_config(
     new: &mut Config,
     changed: &[&'static str],
 ) -> Result<(), (&'static str, String)> {
-    for &name in changed {
-        match name {
-            "port" => {
-                return Err((name, "this version of kevy listens only where it did at start".into()));
-            }
-            "bind" => return Err((name, "this version of kevy binds addresses only at start".into())),
-            "maxclients" => {
-                let allowed = daemon::adjust_open_files_limit(new.network.maxclients);
-                let wanted = new.network.maxclients;
-                if allowed.as_ref().map_or(true, |&allowed| allowed < wanted) {
-                    let allowed = allowed.unwrap_or(0).max(old.network.maxclients);
-                    return Err((
-                        name,
-                        format!(
-                            "The operating system is not able to handle the specified number of clients, try with \
-                             {allowed}"
-                        ),
-                    ));
-                }
-            }
-            _ => {}
+    if changed.contains(&"maxclients") {
+        let allowed = daemon::adjust_open_files_limit(new.network.maxclients);
+        let wanted = new.network.maxclients;
+        if allowed.as_ref().map_or(true, |&allowed| allowed < wanted) {
+            let allowed = allowed.unwrap_or(0).max(old.network.maxclients);
+            return Err((
+                "maxclients",
+                format!(
+                    "The operating system is not able to handle the specified number of clients, try with {allowed}"
+                ),
+            ));
         }
     }
-    for &name in changed {
-        match name {
-            "loglevel" => log::set_level(new.process.loglevel),
-            "dir" => {
-                std::env::set_current_dir(path(&new.process.dir)).map_err(|error| (name, reason(&error)))?;
-            }
-            _ => {}
-        }
+    if changed.contains(&"dir") {
+        std::env::set_current_dir(path(&new.process.dir)).map_err(|error| ("dir", reason(&error)))?;
     }
+    if let Some(&name) = changed.iter().find(|name| matches!(**name, "port" | "bind"))
+        && let Err(warning) = listen::change(old, new)
+    {
+        log!(Level::Warning, "{warning}");
+        log!(
+            Level::Warning,
+            "Failed applying new configuration. Possibly related to new {name} setting. Restoring previous settings."
+        );
+        if changed.contains(&"dir") {
+            // It was there when the server last changed to it; if it is not now, there is no other to go back to.
+            let _ = std::env::set_current_dir(path(&old.process.dir));
+        }
+        let reason = match name {
+            "port" => "Unable to listen on this port. Check server logs.",
+            _ => "Failed to bind to specified addresses.",
+        };
+        return Err((name, reason.into()));
+    }
+    log::set_level(new.process.loglevel);
     Ok(())
-}
-
-/// Opens every listening socket of the configuration.
-fn listen(config: &Config) -> Result<Vec<Socket>, String> {
-    let mut listeners = Vec::new();
-    let shared = config.process.shards > 1;
-    let config = &config.network;
-    if config.port != 0 {
-        for name in &config.bind {
-            let name = &*String::from_utf8_lossy(name);
-            let (name, optional) = match name.strip_prefix('-') {
-                Some(name) => (name, true),
-                None => (name, false),
-            };
-            match listen_tcp(name, config.port, config.tcp_backlog, shared) {
-                Ok(listener) => listeners.push(listener),
-                Err(error) if optional && may_be_skipped(&error) => {}
-                Err(error) => {
-                    return Err(format!(
-                        "Warning: Could not create server TCP listening socket {name}:{}: bind: {}\nFailed listening \
-                         on port {} (tcp), aborting.",
-                        config.port,
-                        reason(&error),
-                        config.port
-                    ));
-                }
-            }
-        }
-    }
-    if !config.unixsocket.is_empty() {
-        let listener = listen_unix(&path(&config.unixsocket), config.unixsocketperm, config.tcp_backlog)
-            .map_err(|error| format!("Failed opening Unix socket: bind: {}", reason(&error)))?;
-        listeners.push(listener);
-    }
-    if listeners.is_empty() {
-        return Err("Configured to not listen anywhere, exiting.".to_string());
-    }
-    Ok(listeners)
 }
 
 fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-fn listen_tcp(name: &str, port: u16, backlog: i32, shared: bool) -> io::Result<Socket> {
-    let addr: SocketAddr = match name {
-        "*" => (Ipv4Addr::UNSPECIFIED, port).into(),
-        "::*" => (Ipv6Addr::UNSPECIFIED, port).into(),
-        name => std::net::ToSocketAddrs::to_socket_addrs(&(name, port))?
-            .next()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))?,
-    };
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_reuse_address(true)?;
-    if shared {
-        // The other shards listen there too. Nobody else may: that would take clients away.
-        if taken(addr) {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        socket.set_reuse_port(true)?;
-    }
-    socket.bind(&addr.into())?;
-    socket.listen(backlog)?;
-    Ok(socket)
-}
-
-/// Whether somebody listens there already, willing to share the port or not.
-fn taken(addr: SocketAddr) -> bool {
-    let probe = || {
-        let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-        if addr.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_reuse_address(true)?;
-        socket.bind(&addr.into())?;
-        socket.listen(1)
-    };
-    matches!(probe(), Err(error) if error.kind() == io::ErrorKind::AddrInUse)
-}
-
-fn listen_unix(path: &Path, permissions: u32, backlog: i32) -> io::Result<Socket> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    socket.bind(&SockAddr::unix(path)?)?;
-    if permissions != 0 {
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(permissions))?;
-    }
-    socket.listen(backlog)?;
-    Ok(socket)
-}
-
-/// Addresses marked with `-` may be missing on this machine.
-fn may_be_skipped(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EADDRNOTAVAIL | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT | libc::ENOPROTOOPT)
-    )
 }
 
 /// The system's own words, without Rust's number behind them.

@@ -68,3 +68,22 @@ pub fn set_open_files_limit(soft: u64, hard: u64) -> io::Result<()> {
     }
     Ok(())
 }
+
+/// Provides memory for pages that have none; what they hold does not change.
+pub fn populate(address: u64, length: u64) -> io::Result<()> {
+    let start = std::ptr::without_provenance_mut(address as usize);
+    // SAFETY: the call changes no contents, and fails where nothing is mapped.
+    if unsafe { libc::madvise(start, length as usize, libc::MADV_POPULATE_WRITE) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// The kernel gives this process no transparent huge pages any more.
+pub fn disable_huge_pages() -> io::Result<()> {
+    // SAFETY: no pointers.
+    if unsafe { libc::prctl(libc::PR_SET_THP_DISABLE, 1, 0, 0, 0) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests of the process may")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -337,4 +338,66 @@ fn several_shards_show_a_pipeline_in_its_order() {
 
 fn blpop(c: &mut Connection, keys: &[&str]) -> (String, usize) {
     redis::cmd("BLPOP").arg(keys).arg(0).query(c).unwrap()
+}
+
+/// A port of the machine that nobody listens to.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Whether a server answers there.
+fn answers(ip: &str, port: u16) -> bool {
+    let Ok(client) = Client::open(format!("redis://{ip}:{port}")) else { return false };
+    let Ok(mut c) = client.get_connection() else { return false };
+    redis::cmd("PING").query::<String>(&mut c).unwrap() == "PONG"
+}
+
+fn config_set(c: &mut Connection, pairs: &[(&str, &str)]) -> Result<(), String> {
+    redis::cmd("CONFIG").arg("SET").arg(pairs).query::<()>(c).map_err(|error| error.to_string())
+}
+
+/// Compared with Redis 8.0.6 by hand.
+#[test]
+fn the_port_and_the_addresses_can_be_changed_while_it_runs() {
+    for shards in ["1", "2"] {
+        let server = Server::start(&["--shards", shards, "--bind", "127.0.0.1"]);
+        let mut c = server.connect();
+        let (first, second) = (free_port(), free_port());
+        let set = |c: &mut Connection, name: &str, value: &str| config_set(c, &[(name, value)]);
+        // Enough connections for each thread to get one.
+        let all = |ip: &str, port: u16| (0..10).all(|_| answers(ip, port));
+
+        set(&mut c, "port", &first.to_string()).unwrap();
+        assert!(all("127.0.0.1", first));
+        let mut kept = Client::open(format!("redis://127.0.0.1:{first}")).unwrap().get_connection().unwrap();
+        set(&mut c, "port", &second.to_string()).unwrap();
+        assert!(all("127.0.0.1", second));
+        assert!(!answers("127.0.0.1", first), "the old port is closed");
+        assert_eq!(redis::cmd("PING").query::<String>(&mut kept).unwrap(), "PONG", "connections stay");
+
+        let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = somebody.local_addr().unwrap().port().to_string();
+        let refused = set(&mut c, "port", &taken).unwrap_err();
+        assert!(refused.contains("'port') - Unable to listen on this port. Check server logs."), "{refused}");
+        assert!(all("127.0.0.1", second), "it goes on as before");
+
+        set(&mut c, "bind", "*").unwrap();
+        assert!(all("127.0.0.1", second) && all("127.0.0.2", second));
+        set(&mut c, "bind", "127.0.0.2 -192.0.2.1").unwrap();
+        assert!(all("127.0.0.2", second));
+        assert!(!answers("127.0.0.1", second));
+        let refused = set(&mut c, "bind", "127.0.0.1 192.0.2.1").unwrap_err();
+        assert!(refused.contains("'bind') - Failed to bind to specified addresses."), "{refused}");
+        assert!(all("127.0.0.2", second), "it listens again");
+        assert!(!answers("127.0.0.1", second), "and nowhere else");
+        let found: Vec<String> = redis::cmd("CONFIG").arg("GET").arg("bind").query(&mut c).unwrap();
+        assert_eq!(found[1], "127.0.0.2 -192.0.2.1");
+
+        set(&mut c, "port", "0").unwrap();
+        assert!(!answers("127.0.0.2", second));
+        config_set(&mut c, &[("bind", "127.0.0.1"), ("port", &first.to_string())]).unwrap();
+        assert!(all("127.0.0.1", first));
+        assert!(!answers("127.0.0.2", first));
+        assert_eq!(redis::cmd("PING").query::<String>(&mut server.connect()).unwrap(), "PONG");
+    }
 }

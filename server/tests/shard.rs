@@ -450,6 +450,45 @@ fn replies_can_be_switched_off_but_messages_come() {
 }
 
 #[test]
+fn a_subscriber_of_very_much_is_gone_at_once_and_forgotten_in_steps() {
+    let mut world = World::new();
+    let (many, other) = (world.connect(), world.connect());
+    for round in 0..10 {
+        let names: Vec<String> = (0..1000).map(|n| format!("c{round}:{n}")).collect();
+        world.call(many, &format!("SUBSCRIBE {}", names.join(" ")));
+    }
+    world.call(many, "PSUBSCRIBE c9*");
+    world.call(many, "SSUBSCRIBE s");
+    world.call(other, "SUBSCRIBE c0:0");
+    let asker = world.connect();
+    world.check(asker, "PUBSUB NUMSUB c0:0 c9:999", "*4 $4 c0:0 :2 $6 c9:999 :1");
+
+    world.shard.handle_closed(world.now, many);
+    assert!(world.shard.subscriptions.is_leaving(Some(many)));
+    // Nothing is done between these: no turn of the loop.
+    let mut ask = |command: &str| {
+        world.shard.handle_recv(world.now, asker, &multibulk(command));
+        world.memory.drain(&mut world.shard, world.now);
+        assert!(world.shard.subscriptions.is_leaving(Some(many)));
+        world.output(asker)
+    };
+    assert_eq!(ask("PUBSUB NUMSUB c0:0 c9:999"), "*4 $4 c0:0 :1 $6 c9:999 :0");
+    assert_eq!(ask("PUBSUB CHANNELS"), "*1 $4 c0:0");
+    assert_eq!(ask("PUBSUB NUMPAT"), ":0");
+    assert_eq!(ask("PUBSUB SHARDCHANNELS"), "*0");
+    assert_eq!(ask("PUBLISH c0:0 x"), ":1");
+    assert_eq!(ask("PUBLISH c9:999 x"), ":0");
+    assert_eq!(ask("SPUBLISH s x"), ":0");
+    let next = world.connect();
+    assert_ne!(next, many, "the place is taken as long as something refers to it");
+    assert!(world.shard.subscriptions.is_leaving(Some(many)));
+    world.turn();
+    assert!(!world.shard.subscriptions.is_leaving(None));
+    assert_eq!(world.connect(), many);
+    world.check(asker, "PUBSUB CHANNELS", "*1 $4 c0:0");
+}
+
+#[test]
 fn monitors_see_what_ran_without_secrets() {
     let mut world = World::new();
     let (monitor, conn) = (world.connect(), world.connect());
@@ -574,6 +613,31 @@ fn a_pause_holds_writes_or_everything_until_it_ends() {
     assert_eq!(world.output(conn), "+PONG");
     assert_eq!(world.output(admin), "+OK");
     world.check(admin, "CLIENT PAUSE 100 SOME", "-ERR CLIENT PAUSE mode must be WRITE or ALL");
+}
+
+/// Compared with Redis 8.0.6 by hand.
+#[test]
+fn a_reply_to_be_skipped_is_skipped_after_a_pause_too_and_the_next_one_comes() {
+    let mut world = World::new();
+    let (admin, conn) = (world.connect(), world.connect());
+    for (mode, between) in [("ALL", ""), ("WRITE", "")] {
+        world.check(admin, &format!("CLIENT PAUSE 500 {mode}"), "+OK");
+        world.send(conn, &pipeline(&["CLIENT REPLY SKIP", "SET k v", "ECHO next"]));
+        assert_eq!(world.output(conn), between);
+        world.advance(500);
+        assert_eq!(world.output(conn), "$4 next", "{mode}");
+    }
+    world.check(admin, "CLIENT PAUSE 500 WRITE", "+OK");
+    world.check(conn, "CLIENT REPLY SKIP", "");
+    world.check(conn, "SET k v", "");
+    world.check(conn, "ECHO next", "");
+    world.advance(500);
+    assert_eq!(world.output(conn), "$4 next");
+    world.send(
+        conn,
+        &pipeline(&["MULTI", "SET k w", "CLIENT REPLY SKIP", "EXEC", "ECHO skipped", "ECHO next"]),
+    );
+    assert_eq!(world.output(conn), "+OK +QUEUED +QUEUED *2 +OK $4 next");
 }
 
 // --- Closing --------------------------------------------------------------------------------------------------

@@ -146,3 +146,24 @@ fn without_descriptors_new_clients_wait_and_the_others_are_served() {
     let log = fs::read_to_string(dir.path().join("log")).unwrap();
     assert!(log.contains("bye bye") && log.lines().count() < 20, "{log}");
 }
+
+#[test]
+fn huge_pages_are_kept_unless_the_configuration_says_otherwise() {
+    for (args, enabled) in [(&[][..], "1"), (&["--disable-thp", "yes"], "0")] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_kevy"))
+            .args(["--port", "0", "--unixsocket", "kevy.sock", "--logfile", "log", "--dir"])
+            .arg(dir.path())
+            .args(args)
+            .spawn()
+            .unwrap();
+        while UnixStream::connect(dir.path().join("kevy.sock")).is_err() {
+            std::thread::yield_now();
+        }
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("THP_enabled:"));
+        assert_eq!(line.map(str::trim), Some(enabled), "{args:?}");
+    }
+}

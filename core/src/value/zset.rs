@@ -213,20 +213,6 @@ impl Zset {
         zset
     }
 
-    /// A set of these members; of a member given twice the last score stays. The encoding is the one the contents
-    /// ask for, as after ZUNIONSTORE and its like.
-    pub fn from_scored<M: AsRef<[u8]>>(
-        scored: impl IntoIterator<Item = (M, f64)>,
-        limits: &ZsetLimits,
-        seed: u64,
-    ) -> Self {
-        let mut zset = Self::new(seed);
-        for (member, score) in scored {
-            zset.insert(member.as_ref(), score, limits);
-        }
-        zset
-    }
-
     /// Takes over a listpack of members and scores, as RDB files have them; large at once if it has more members than
     /// the limits allow. `None` if it is not pairs in ascending order with a number second, or has a member twice.
     pub fn from_listpack(listpack: Listpack, limits: &ZsetLimits, seed: u64) -> Option<Self> {
@@ -1168,6 +1154,19 @@ mod tests {
         }
     }
 
+    /// A set of these members, inserted one after the other.
+    fn scored<M: AsRef<[u8]>>(
+        members: impl IntoIterator<Item = (M, f64)>,
+        limits: &ZsetLimits,
+        seed: u64,
+    ) -> Zset {
+        let mut zset = Zset::new(seed);
+        for (member, score) in members {
+            zset.insert(member.as_ref(), score, limits);
+        }
+        zset
+    }
+
     #[test]
     fn the_limits_choose_the_encoding() {
         let limits = ZsetLimits { max_listpack_entries: 3, max_listpack_value: 4 };
@@ -1176,14 +1175,13 @@ mod tests {
         assert_eq!(encoding(Zset::with_hint(3, 4, &limits, 0)), "listpack");
         assert_eq!(encoding(Zset::with_hint(4, 1, &limits, 0)), "skiplist");
         assert_eq!(encoding(Zset::with_hint(1, 5, &limits, 0)), "skiplist");
-        let some = |members: &[&str]| {
-            encoding(Zset::from_scored(members.iter().map(|member| (member, 1.0)), &limits, 0))
-        };
+        let some =
+            |members: &[&str]| encoding(scored(members.iter().map(|member| (member, 1.0)), &limits, 0));
         assert_eq!(some(&["a", "b", "c", "a", "b"]), "listpack");
         assert_eq!(some(&["a", "b", "c", "d"]), "skiplist");
         assert_eq!(some(&["a", "bcdef"]), "skiplist");
 
-        let mut zset = Zset::from_scored([("a", 1.0), ("b", 1.0), ("c", 1.0)], &limits, 0);
+        let mut zset = scored([("a", 1.0), ("b", 1.0), ("c", 1.0)], &limits, 0);
         zset.insert(b"c", 7.0, &limits);
         assert_eq!(zset.encoding(), ZsetEncoding::Listpack, "an update needs no room");
         zset.insert(b"d", 7.0, &limits);
@@ -1195,8 +1193,8 @@ mod tests {
     #[test]
     fn lexical_ranges_of_unequal_scores_are_walks_as_in_redis() {
         let members = ["m", "c", "x", "a", "f", "z"];
-        let scored = members.iter().enumerate().map(|(at, member)| (member, at as f64));
-        let zset = Zset::from_scored(scored, &ZsetLimits::default(), 0);
+        let rising = members.iter().enumerate().map(|(at, member)| (member, at as f64));
+        let zset = scored(rising, &ZsetLimits::default(), 0);
         let show = |ranks| -> String {
             zset.range(ranks).map(|(member, _)| String::from_utf8_lossy(&member).into_owned()).collect()
         };
@@ -1223,7 +1221,7 @@ mod tests {
     fn samples_reach_every_member() {
         for limits in [ZsetLimits::default(), ZsetLimits { max_listpack_entries: 0, max_listpack_value: 64 }]
         {
-            let zset = Zset::from_scored((0..10).map(|n| (n.to_string(), f64::from(n))), &limits, 0);
+            let zset = scored((0..10).map(|n| (n.to_string(), f64::from(n))), &limits, 0);
             let mut rng = Rng::new(3);
             let mut seen = [0; 10];
             for _ in 0..1000 {

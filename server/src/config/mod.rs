@@ -83,6 +83,8 @@ pub struct Process {
     pub active_expire_effort: u32,
     /// Seconds.
     pub shutdown_timeout: u32,
+    /// No transparent huge pages.
+    pub disable_thp: bool,
     pub shutdown_on_sigint: ShutdownFlags,
     pub shutdown_on_sigterm: ShutdownFlags,
 }

@@ -214,7 +214,9 @@ options! {
         "bgsave-cpulist"    / "bgsave_cpulist" OPTIONAL, "", IMMUTABLE;
         "oom-score-adj"     Kind::Choice(&["no", "yes", "relative", "absolute"]), "no";
         "oom-score-adj-values" Kind::OomScores, "0 200 800";
-        "disable-thp"       BOOL, "yes", IMMUTABLE;
+        // Redis's default is `yes`, because it forks to save and would copy huge pages then. kevy does not fork, and huge
+        // pages make it faster.
+        "disable-thp"       BOOL, "no", IMMUTABLE => process.disable_thp;
         "jemalloc-bg-thread" BOOL, "yes";
     }
 

@@ -50,6 +50,8 @@ struct Connection {
 /// See the module documentation.
 pub struct Epoll {
     epoll: OwnedFd,
+    /// Whose connections these are.
+    shard: usize,
     listeners: Vec<Socket>,
     signals: Option<UnixStream>,
     /// An event descriptor that other threads write to.
@@ -72,6 +74,7 @@ impl Epoll {
     /// Listeners must be listening; a byte on `signals` means that the process is to stop, a write to `bell` only ends
     /// a wait.
     pub fn new(
+        shard: usize,
         listeners: Vec<Socket>,
         signals: Option<UnixStream>,
         bell: Option<OwnedFd>,
@@ -80,10 +83,7 @@ impl Epoll {
         to_free: mpsc::Sender<Garbage>,
     ) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        for (at, listener) in listeners.iter().enumerate() {
-            listener.set_nonblocking(true)?;
-            epoll::add(&epoll, listener, EventData::new_u64(LISTENERS + at as u64), EventFlags::IN)?;
-        }
+        register(&epoll, &listeners)?;
         if let Some(signals) = &signals {
             signals.set_nonblocking(true)?;
             epoll::add(&epoll, signals, EventData::new_u64(SIGNALS), EventFlags::IN)?;
@@ -93,6 +93,7 @@ impl Epoll {
         }
         Ok(Self {
             epoll,
+            shard,
             listeners,
             signals,
             bell,
@@ -117,6 +118,8 @@ impl Epoll {
             let (socket, addr) = match self.listeners[listener].accept() {
                 Ok(accepted) => accepted,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                // It listens no more; others take its place when the loop hears of the new configuration.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => return,
                 // The one connection is gone, the next may be there.
                 Err(error)
                     if matches!(
@@ -204,7 +207,7 @@ impl Epoll {
         while !buf.is_sent() {
             let sent = match buf.rest() {
                 _ if connection.left == 0 => Err(rustix::io::Errno::AGAIN),
-                [bytes, large] if large.is_empty() => send(&connection.socket, bytes, connection.left),
+                [bytes, []] => send(&connection.socket, bytes, connection.left),
                 [[], large] => send(&connection.socket, large, connection.left),
                 pieces => send_both(&connection.socket, pieces, connection.left),
             };
@@ -341,12 +344,34 @@ impl Reactor for Epoll {
     fn reconfigure(&mut self, config: &Config) {
         // For connections to come.
         self.keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
+        if let Some(listeners) = crate::listen::changed(self.shard) {
+            for listener in std::mem::replace(&mut self.listeners, listeners) {
+                // Closing it is not enough where another descriptor refers to it.
+                let _ = epoll::delete(&self.epoll, &listener);
+            }
+            if let Err(error) = register(&self.epoll, &self.listeners) {
+                crate::log!(
+                    crate::log::Level::Warning,
+                    "Registering listening sockets: {}",
+                    os_reason(&error)
+                );
+            }
+            self.accept_again = None;
+        }
     }
 
     fn free(&mut self, garbage: Garbage) {
         // If the freeing thread is gone, the process is ending: freeing here is as good.
         let _ = self.to_free.send(garbage);
     }
+}
+
+fn register(epoll: &OwnedFd, listeners: &[Socket]) -> io::Result<()> {
+    for (at, listener) in listeners.iter().enumerate() {
+        listener.set_nonblocking(true)?;
+        epoll::add(epoll, listener, EventData::new_u64(LISTENERS + at as u64), EventFlags::IN)?;
+    }
+    Ok(())
 }
 
 fn send(socket: &OwnedFd, bytes: &[u8], limit: usize) -> rustix::io::Result<usize> {
