@@ -257,8 +257,6 @@ bugs! {
     ClosedClientsWait in Blocking;
     /// What a client sent behind a command that waited is not executed.
     ServedNotResumed in Blocking;
-    /// The reply that CLIENT REPLY SKIP leaves out comes after all if CLIENT PAUSE postponed the command.
-    SkipEndsWithPause in Blocking;
     /// A command in a transaction waits.
     ExecBlocks in Blocking;
     /// Only one matching pattern gets a message.
