@@ -52,6 +52,8 @@ pub fn start() -> io::Result<()> {
     let mut ahead = Ahead::new(std::ptr::from_ref(&*here).addr() as u64)?;
     let run = move || {
         let _here = here;
+        // Where processors are few, clearing memory must not keep a shard from running.
+        sys::be_nice();
         loop {
             std::thread::sleep(if ahead.step() { GROWING } else { RESTING });
         }

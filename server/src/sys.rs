@@ -79,6 +79,12 @@ pub fn populate(address: u64, length: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// The calling thread runs when others have nothing to do, or little.
+pub fn be_nice() {
+    // SAFETY: no pointers. It cannot fail: nobody is refused a lower priority.
+    let _ = unsafe { libc::nice(10) };
+}
+
 /// The kernel gives this process no transparent huge pages any more.
 pub fn disable_huge_pages() -> io::Result<()> {
     // SAFETY: no pointers.
