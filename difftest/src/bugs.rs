@@ -32,6 +32,7 @@ mod seeded {
 
     use crate::inprocess::{self, Done, Failure, Setting, check, check_fragments, check_transcript};
     use crate::recording::Recording;
+    use crate::tape::{PROTOCOLS, Tape, replay};
 
     /// Plans without a failure after which the control counts as unnoticed.
     const CONTROL_PLANS: u64 = 24;
@@ -47,6 +48,7 @@ mod seeded {
         scope: Scope,
         transcripts: Vec<String>,
         regressions: Vec<Generated>,
+        tapes: Vec<Tape>,
     }
 
     /// How a bug was noticed.
@@ -64,7 +66,9 @@ mod seeded {
             };
             let transcripts = texts("cases", ".resp.txt");
             let regressions = texts("regressions", ".plan").iter().map(plan).collect();
-            Bench { scope: inprocess::scope(STEPS), transcripts, regressions }
+            let tape = |text: &String| Tape::parse(text).expect("a tape");
+            let tapes = texts("tapes", ".tape").iter().map(tape).collect();
+            Bench { scope: inprocess::scope(STEPS), transcripts, regressions, tapes }
         }
 
         /// Tries until something fails, or so many plans or so much time are over.
@@ -91,6 +95,9 @@ mod seeded {
         /// What is kept as text.
         fn kept(&self) -> Result<(), Failure> {
             self.transcripts.iter().try_for_each(|text| check_transcript(text))?;
+            self.tapes.iter().try_for_each(|tape| {
+                PROTOCOLS.iter().try_for_each(|&protocol| replay(tape, protocol, &mut Default::default()))
+            })?;
             let regressions = self.regressions.iter();
             let run = |plan: &Generated| {
                 (0..4).try_for_each(|seed| check(plan, &Setting::of(seed), &mut Done::default()))

@@ -37,13 +37,13 @@ use crate::wire::encode;
 type Argv = Vec<Vec<u8>>;
 
 /// When a plan begins, unix milliseconds.
-const BEGINNING: u64 = 1_700_000_000_000;
+pub(crate) const BEGINNING: u64 = 1_700_000_000_000;
 
 /// The connection that listens to keyspace events and all channels, in plans that have one.
 const LISTENER: usize = 1000;
 
 /// The connection that only says how the server is to behave.
-const CONTROL: usize = 1001;
+pub(crate) const CONTROL: usize = 1001;
 
 /// The connection that looks at keys that have expired.
 const LOOKER: usize = 1002;
@@ -55,15 +55,15 @@ const MOST_TRIES: u32 = 3000;
 const LONGEST_PIPELINE: u32 = 20;
 
 /// A shard, its connections and its clock.
-struct World {
-    shard: Shard,
-    now: Now,
+pub(crate) struct World {
+    pub(crate) shard: Shard,
+    pub(crate) now: Now,
     ids: BTreeMap<usize, ConnId>,
-    memory: Memory,
+    pub(crate) memory: Memory,
 }
 
 impl World {
-    fn new(setting: &Setting, unix: u64) -> World {
+    pub(crate) fn new(setting: &Setting, unix: u64) -> World {
         let mut config = Config::default();
         let pairs: Vec<(&[u8], &[u8])> =
             setting.config.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
@@ -79,7 +79,7 @@ impl World {
         world
     }
 
-    fn conn(&mut self, conn: usize) -> ConnId {
+    pub(crate) fn conn(&mut self, conn: usize) -> ConnId {
         if let Some(&id) = self.ids.get(&conn) {
             return id;
         }
@@ -94,7 +94,7 @@ impl World {
     }
 
     /// Bytes arrive, in these pieces, before the shard gets to do anything else.
-    fn send<'b>(&mut self, conn: usize, pieces: impl IntoIterator<Item = &'b [u8]>) {
+    pub(crate) fn send<'b>(&mut self, conn: usize, pieces: impl IntoIterator<Item = &'b [u8]>) {
         let id = self.conn(conn);
         for piece in pieces {
             if !self.memory.closed.contains(&id) {
@@ -105,14 +105,14 @@ impl World {
         self.turn();
     }
 
-    fn call(&mut self, conn: usize, argv: &Argv) -> Vec<u8> {
+    pub(crate) fn call(&mut self, conn: usize, argv: &Argv) -> Vec<u8> {
         let mut bytes = Vec::new();
         encode(argv, &mut bytes);
         self.send(conn, [&bytes[..]]);
         self.take_output(conn)
     }
 
-    fn take_output(&mut self, conn: usize) -> Vec<u8> {
+    pub(crate) fn take_output(&mut self, conn: usize) -> Vec<u8> {
         let id = self.conn(conn);
         std::mem::take(
             self.memory.received.get_mut(&id).expect("every connection has a place for its output"),
@@ -125,13 +125,13 @@ impl World {
     }
 
     /// Time passes, all at once.
-    fn advance_to(&mut self, unix: u64) {
+    pub(crate) fn advance_to(&mut self, unix: u64) {
         let millis = unix - self.now.unix;
         self.now = Now { unix, micros: 0, mono: self.now.mono + millis * 1000 };
         self.turn();
     }
 
-    fn close(&mut self, conn: usize) {
+    pub(crate) fn close(&mut self, conn: usize) {
         if let Some(id) = self.ids.remove(&conn)
             && !self.memory.closed.contains(&id)
         {
@@ -187,6 +187,7 @@ pub enum Layer {
     Journal,
     Fragments,
     Transcript,
+    Tape,
     /// A panic, such as of an assertion.
     Panic,
 }
@@ -347,7 +348,7 @@ pub fn check_transcript(text: &str) -> Result<(), Failure> {
 }
 
 /// A panic is a failure like others.
-fn guarded<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+pub(crate) fn guarded<T>(run: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));

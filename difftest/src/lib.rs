@@ -7,7 +7,7 @@
 //! - [`state`]: when two servers hold the same data.
 //! - [`known`]: differences that are accepted, each with a reason.
 //! - [`campaign`]: many plans, with counts and floors; [`shrink`]: a failing plan made small.
-//! - [`transcript`], [`recording`]: cases kept as text, so that `cargo test` needs no reference.
+//! - [`transcript`], [`recording`], [`tape`]: cases kept as text, so that `cargo test` needs no reference.
 //! - [`table`]: the command table against a server's own.
 //! - [`report`]: what the runs have shown, a row a command.
 
@@ -23,6 +23,7 @@ pub mod server;
 pub mod shrink;
 pub mod state;
 pub mod table;
+pub mod tape;
 pub mod transcript;
 pub mod voter;
 pub mod wire;

@@ -14,8 +14,9 @@ use kevy_difftest::report::{Conformance, tally_text};
 use kevy_difftest::runner::{Counts, Nothing, Run, Stop};
 use kevy_difftest::server::{Program, Server};
 use kevy_difftest::shrink::shrink;
+use kevy_difftest::tape::{self, Tape};
 use kevy_difftest::{state, table, transcript};
-use kevy_model::generator::{Generated, Plan, Scope, Step, Tally};
+use kevy_model::generator::{Gen, Generated, Plan, Prng, Scope, Step, Tally};
 
 #[global_allocator]
 static ALLOCATOR: kevy_server::memory::Counting = kevy_server::memory::Counting;
@@ -26,7 +27,8 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   run              generated plans on kevy and redis-server, compared reply by reply
   replay FILE...   plans from files; recordings are compared with what they recorded
   shrink FILE      the smallest plan found that still differs
-  record FILE...   rewrites plans as recordings, and transcripts (.resp.txt), with what redis-server answers
+  record FILE...   rewrites plans as recordings, transcripts (.resp.txt) and tapes (.tape), with what redis-server answers
+  plan             the generated plan of a seed, as text: --seed, --steps, --only, --wrong
   check FILE...    transcripts on kevy
   table            COMMAND INFO, DOCS and GETKEYS of every row, compared with redis-server's
   report FILE...   CONFORMANCE.md from the tallies of runs
@@ -44,6 +46,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   --proto 2|3|both
   --only NAME,...  only these commands, or groups as COMMAND DOCS names them
   --steps N        steps of a plan
+  --wrong N        how many of 100 commands are wrong on purpose
   --no-waiting     no commands that wait or subscribe
   --floors         fail unless the run was as large as demanded and has exercised everything
   --shrink         make failing plans small at once
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         "replay" => replay(&options),
         "shrink" => shrink_file(&options),
         "record" => record(&options),
+        "plan" => plan(&options),
         "check" => check(&options),
         "table" => check_table(&options),
         "report" => report(&options),
@@ -135,6 +139,7 @@ struct Options {
     protocols: Vec<u32>,
     only: Vec<String>,
     steps: usize,
+    wrong: u32,
     waiting: bool,
     floors: bool,
     shrink: bool,
@@ -159,6 +164,7 @@ impl Options {
             protocols: vec![2, 3],
             only: Vec::new(),
             steps: Scope::full().steps,
+            wrong: Scope::full().wrong,
             waiting: true,
             floors: false,
             shrink: false,
@@ -194,6 +200,7 @@ impl Options {
                 }
                 "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
                 "--steps" => options.steps = number(&arg, &value()?)?,
+                "--wrong" => options.wrong = number(&arg, &value()?)?,
                 "--no-waiting" => options.waiting = false,
                 "--floors" => options.floors = true,
                 "--shrink" => options.shrink = true,
@@ -243,7 +250,8 @@ impl Options {
 
     /// What `--only` leaves of everything.
     fn scope(&self) -> Scope {
-        let mut scope = Scope { steps: self.steps, waiting: self.waiting, ..Scope::full() };
+        let mut scope =
+            Scope { steps: self.steps, wrong: self.wrong, waiting: self.waiting, ..Scope::full() };
         if !self.only.is_empty() {
             scope.commands.retain(|id| {
                 let row = id.command();
@@ -353,11 +361,27 @@ fn shrink_file(options: &Options) -> Result<bool> {
     Ok(true)
 }
 
+fn plan(options: &Options) -> Result<bool> {
+    print!("{}", Gen::new(&mut Prng::new(options.seed), &options.scope()).plan().plan);
+    Ok(true)
+}
+
 fn record(options: &Options) -> Result<bool> {
+    let (tapes, others): (Vec<_>, Vec<_>) =
+        options.files.iter().partition(|file| file.extension().is_some_and(|ending| ending == "tape"));
+    for file in tapes {
+        let tape = Tape::parse(&std::fs::read_to_string(file)?)?;
+        let (recorded, identity) = tape::record(&tape, &options.redis)?;
+        std::fs::write(file, recorded.to_text())?;
+        println!("{} from {identity}: {} turns", file.display(), recorded.turns.len());
+    }
+    if others.is_empty() {
+        return Ok(true);
+    }
     let server = options.reference()?;
     let mut control = server.connect()?;
     control.call(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"])?;
-    for file in &options.files {
+    for file in others {
         let text = std::fs::read_to_string(file)?;
         let recorded = if file.to_string_lossy().ends_with(".resp.txt") {
             transcript::record(&text, &server)?

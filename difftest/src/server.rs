@@ -17,16 +17,18 @@ pub struct Program {
     pub path: PathBuf,
     /// Arguments before the server's own.
     pub leading: Vec<String>,
+    /// Variables of its environment, beside those of this process.
+    pub environment: Vec<(&'static str, PathBuf)>,
 }
 
 impl Program {
     pub fn at(path: impl Into<PathBuf>) -> Program {
-        Program { path: path.into(), leading: Vec::new() }
+        Program { path: path.into(), leading: Vec::new(), environment: Vec::new() }
     }
 
     /// The kevy that is compiled into an executable of this crate: what is tested is what was built with the test.
     pub fn built_in(executable: impl Into<PathBuf>) -> Program {
-        Program { path: executable.into(), leading: vec!["serve".into()] }
+        Program { leading: vec!["serve".into()], ..Program::at(executable) }
     }
 }
 
@@ -52,6 +54,7 @@ impl Server {
             (0, Address::Unix(directory.0.join("socket")))
         };
         let mut command = Command::new(&program.path);
+        command.envs(program.environment.iter().map(|(name, value)| (name, value)));
         command.args(&program.leading).args(["--port", &port.to_string()]);
         if let Address::Unix(path) = &address {
             command.arg("--unixsocket").arg(path);
