@@ -66,6 +66,10 @@ pub enum Class {
     PubSub,
     /// Input is decoded wrongly.
     Protocol,
+    /// A connection is, or becomes, something else than its client was told.
+    Session,
+    /// A limit on memory, output or time is not kept, or one is that should not be.
+    Limit,
     /// Data is lost or misplaced in a structure.
     Structure,
 }
@@ -123,6 +127,26 @@ bugs! {
     ZeroFieldsAccepted in Error;
     /// Commands are run with too few arguments.
     ArityUnchecked in Error;
+    /// AUTH accepts the password for every user name.
+    AuthAnyUser in Error;
+    /// CONFIG SET accepts a parameter that is named twice.
+    ConfigSetTwice in Error;
+    /// CONFIG SET changes what can only be set at the start.
+    ImmutableSettable in Error;
+    /// CONFIG SET that fails keeps the first of its changes.
+    ConfigSetKeepsPart in Error;
+    /// AUTH and HELLO are refused before a password was given.
+    HelloNeedsPassword in Error;
+    /// EXEC runs commands that memory does not suffice for.
+    ExecBeyondMemory in Error;
+    /// Commands that need memory are run without it.
+    MemoryUnlimited in Error;
+    /// SHUTDOWN is queued by MULTI.
+    MultiAllowsAll in Error;
+    /// WATCH is accepted inside MULTI.
+    WatchInsideMulti in Error;
+    /// The error of an unknown command repeats the name to its end.
+    UnknownShownWhole in Error;
     /// A plain SET keeps the deadline.
     SetKeepsDeadline in Deadline;
     /// EX and EXAT are taken for milliseconds.
@@ -203,6 +227,12 @@ bugs! {
     DiscardKeepsWatching in Watch;
     /// RENAME to a watched key does not stop EXEC.
     RenameUnwatchedAtTarget in Watch;
+    /// EXEC forgets that a command was refused before it was queued.
+    RefusalsForgotten in Watch;
+    /// An EXEC with too many arguments leaves the transaction open.
+    RefusedExecGoesOn in Watch;
+    /// UNWATCH inside MULTI runs at once.
+    UnwatchNotQueued in Watch;
     /// GETDEL publishes `getdel`.
     GetdelEventMisnamed in Event;
     /// A key that expires publishes `del`.
@@ -215,6 +245,16 @@ bugs! {
     RpushEventMisnamed in Event;
     /// Events are published for database 0 whatever the database.
     EventsOfDatabase0 in Event;
+    /// Events are published by key although only those by event are asked for.
+    KeyspaceAlwaysPublished in Event;
+    /// Events are not published by event.
+    KeyeventSilent in Event;
+    /// CONFIG GET spells out the classes of events that A stands for.
+    EventClassesSpelled in Event;
+    /// A stands for the class of new keys too.
+    AllClassesWithNew in Event;
+    /// Eviction publishes no event.
+    EvictionSilent in Event;
     /// HGETALL answers an array in RESP3.
     HgetallFlat in Shape;
     /// LPOP with a count answers an empty array for a missing key.
@@ -271,6 +311,14 @@ bugs! {
     ShardChannelsMixed in PubSub;
     /// `[^a]` in a pattern is `[a]`.
     NegatedClassIgnored in PubSub;
+    /// Sharded channels are confirmed with the number of other subscriptions.
+    ShardSubscriptionsCounted in PubSub;
+    /// PUBSUB SHARDNUMSUB counts subscribers of channels.
+    ShardNumsubOfChannels in PubSub;
+    /// PUBSUB NUMPAT counts a pattern for each of its subscribers.
+    NumpatCountsClients in PubSub;
+    /// PUBSUB CHANNELS answers channels that do not match.
+    ChannelsIgnorePattern in PubSub;
     /// After a cut inside an argument the next one is looked for a byte too early.
     CutArgumentMisread in Protocol;
     /// What follows a command that waits is dropped from the buffer.
@@ -279,6 +327,60 @@ bugs! {
     StaleDecoder in Protocol;
     /// Of commands sent together only the first of each sixteen is answered.
     PipelineOfOne in Protocol;
+    /// A connection that broke the protocol stays open.
+    ProtocolErrorsForgiven in Protocol;
+    /// Who has not given the password may send requests of any size.
+    StrangersMaySendMuch in Protocol;
+    /// A connection that sent POST or Host: stays open.
+    BrowsersServed in Protocol;
+    /// HELLO switches the protocol although its password is wrong.
+    HelloSwitchesFirst in Session;
+    /// HELLO selects database 0.
+    HelloForgetsDatabase in Session;
+    /// RESET leaves the database selected.
+    ResetKeepsDatabase in Session;
+    /// RESET does not ask for the password again.
+    ResetKeepsAuthentication in Session;
+    /// QUIT does not close the connection.
+    QuitGoesOn in Session;
+    /// CLIENT KILL TYPE closes clients of every type.
+    KillIgnoresType in Session;
+    /// CLIENT KILL MAXAGE closes clients of every age.
+    KillIgnoresAge in Session;
+    /// CLIENT KILL LADDR closes clients of every address.
+    KillIgnoresLocalAddress in Session;
+    /// CLIENT KILL SKIPME no skips the caller.
+    KillAlwaysSkipsItself in Session;
+    /// CLIENT REPLY SKIP ends CLIENT REPLY OFF.
+    SkipEndsOff in Session;
+    /// CLIENT REPLY SKIP does not reach the reply to a client that has waited.
+    SkipForgottenWhileWaiting in Session;
+    /// CLIENT UNBLOCK ERROR answers as if the time were up.
+    UnblockErrorIsTimeout in Session;
+    /// A second CLIENT PAUSE shortens the first.
+    PauseShortens in Session;
+    /// CLIENT PAUSE WRITE lets EXEC write.
+    PauseMissesExec in Session;
+    /// Who was held back by CLIENT PAUSE is not let go when it ends.
+    PauseNeverEnds in Session;
+    /// Idle subscribers are closed.
+    IdleSubscribersClosed in Session;
+    /// Idle clients are not closed.
+    IdleClientsStay in Session;
+    /// A volatile policy of eviction takes keys without a deadline.
+    EvictionTakesAll in Limit;
+    /// The output of subscribers is limited as that of normal clients.
+    SubscribersLimitedAsNormal in Limit;
+    /// The hard limit of output is not kept.
+    OutputUnlimited in Limit;
+    /// The soft limit of output is kept at once.
+    SoftLimitAtOnce in Limit;
+    /// A kilobyte of the configuration has 1000 bytes.
+    KilobytesDecimal in Limit;
+    /// A megabyte of the configuration has 1000000 bytes.
+    MegabytesDecimal in Limit;
+    /// Active expiry looks at one database only.
+    ExpiryInFirstDatabase in Limit;
     /// The table does not notice a deadline that SET gives to a key that is there.
     DeadlineUncounted in Structure;
     /// HSETNX overwrites the value and says that it did not.
@@ -291,6 +393,8 @@ bugs! {
     ZpopmaxAscends in Structure;
     /// A collection that became empty stays.
     EmptyCollectionsStay in Structure;
+    /// SWAPDB swaps nothing.
+    SwapdbOnlyAnswers in Structure;
 }
 
 #[cfg(kevy_bugs)]

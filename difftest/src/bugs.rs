@@ -23,7 +23,7 @@ pub use seeded::main;
 
 #[cfg(kevy_bugs)]
 mod seeded {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::process::ExitCode;
     use std::time::{Duration, Instant};
 
@@ -42,6 +42,19 @@ mod seeded {
 
     /// One plan in so many is also run whole and in pieces.
     const FRAGMENTED: u64 = 6;
+
+    /// The head of the report.
+    const HEAD: &str = "\
+# Seeded bugs
+
+Faults that can be switched on one at a time ([core/src/bugs.rs](../core/src/bugs.rs)), and what noticed each first: the
+model on generated plans, the state or the journal at their end, requests cut into pieces, a panic, and then what is kept
+as text: transcripts, tapes. Seconds are those of the run that wrote this file, and depend on the machine. The control is
+no fault, and must not be noticed. Written by `ci/bugs --report difftest/SEEDED_BUGS.md`.
+
+| class | bug | noticed by | seconds | what is wrong |
+|---|---|---|---|---|
+";
 
     /// What all bugs are tried on.
     struct Bench {
@@ -121,12 +134,19 @@ mod seeded {
         only: Vec<String>,
         smoke: bool,
         verbose: bool,
+        /// Where the table goes as a document.
+        report: Option<PathBuf>,
     }
 
     impl Options {
         fn parse(args: &[String]) -> Result<Options, String> {
-            let mut options =
-                Options { budget: Duration::from_secs(30), only: Vec::new(), smoke: false, verbose: false };
+            let mut options = Options {
+                budget: Duration::from_secs(30),
+                only: Vec::new(),
+                smoke: false,
+                verbose: false,
+                report: None,
+            };
             let mut args = args.iter();
             while let Some(arg) = args.next() {
                 let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -136,6 +156,7 @@ mod seeded {
                         options.budget = Duration::from_secs(seconds);
                     }
                     "--only" => options.only.extend(value()?.split(',').map(str::to_owned)),
+                    "--report" => options.report = Some(value()?.into()),
                     "--smoke" => options.smoke = true,
                     "--verbose" => options.verbose = true,
                     _ => return Err(format!("unknown option {arg}")),
@@ -169,9 +190,11 @@ mod seeded {
         };
         // Panics are what some bugs are noticed by; they are in the table.
         std::panic::set_hook(Box::new(|_| {}));
+        kevy_server::log::set_level(kevy_server::log::Level::Nothing);
         let bench = Bench::new();
         let bugs = options.bugs();
         let (mut right, mut wrong) = (0, Vec::new());
+        let mut rows = Vec::new();
         println!(
             "{:<12} {:<30} {:<11} {:>7} {:>9}  story",
             "class", "bug", "noticed by", "seconds", "commands"
@@ -190,6 +213,7 @@ mod seeded {
                 bug.name(),
                 bug.story()
             );
+            rows.push(format!("| {class} | {} | {layer} | {seconds:.2} | {} |\n", bug.name(), bug.story()));
             if options.verbose
                 && let Some(notice) = &notice
             {
@@ -201,7 +225,26 @@ mod seeded {
                 right += 1;
             }
         }
+        if let Some(path) = &options.report
+            && let Err(error) = std::fs::write(path, HEAD.to_owned() + &rows.concat())
+        {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::from(2);
+        }
         println!("as they should be: {right}; not: {} {}", wrong.len(), wrong.join(" "));
         if wrong.is_empty() && right > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kevy::bugs::Bug;
+
+    #[test]
+    fn the_report_names_every_bug() {
+        let report = include_str!("../SEEDED_BUGS.md");
+        let missing = Bug::ALL.iter().filter(|bug| !report.contains(&format!("| {} |", bug.name())));
+        let missing: Vec<&str> = missing.map(|bug| bug.name()).collect();
+        assert_eq!(missing, [""; 0], "ci/bugs --report difftest/SEEDED_BUGS.md writes it");
     }
 }

@@ -14,6 +14,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use kevy::command::spec::Flags;
 use kevy::command::table::TABLE;
@@ -47,6 +50,9 @@ pub(crate) const CONTROL: usize = 1001;
 
 /// The connection that looks at keys that have expired.
 const LOOKER: usize = 1002;
+
+/// Failures after which no further plan is begun.
+const MOST_FAILURES: usize = 5;
 
 /// Plans tried to make a failing one small.
 const MOST_TRIES: u32 = 3000;
@@ -308,6 +314,44 @@ pub fn check_fragments(generated: &Generated, setting: &Setting, seed: u64) -> R
             text: format!("whole and in pieces differ: {difference:?}"),
         }),
     }
+}
+
+/// One plan in so many is also run in pieces and whole.
+const FRAGMENTED: u64 = 8;
+
+/// Runs the plans of these seeds, until a moment if there is one, on two threads. Returns what they did, the seed after
+/// the last one, and what failed: a few at most.
+pub fn check_many(
+    seeds: std::ops::Range<u64>,
+    until: Option<Instant>,
+    scope: &Scope,
+) -> (Done, u64, Vec<String>) {
+    let next = AtomicU64::new(seeds.start);
+    let total = Mutex::new((Done::default(), Vec::new()));
+    let work = || {
+        while until.is_none_or(|until| Instant::now() < until) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end || total.lock().expect("nobody panics").1.len() >= MOST_FAILURES {
+                return;
+            }
+            let (generated, setting) = (plan(seed, scope), Setting::of(seed));
+            let mut done = Done::default();
+            let mut result = check(&generated, &setting, &mut done);
+            if result.is_ok() && seed.is_multiple_of(FRAGMENTED) {
+                result = check_fragments(&generated, &setting, seed);
+            }
+            let failed = result.err().map(|failure| {
+                let small = shrunk(&generated, &setting, &failure);
+                format!("seed {seed} {setting:?}\n{}\n{small}", failure.text)
+            });
+            let mut total = total.lock().expect("nobody panics");
+            total.0.add(&done);
+            total.1.extend(failed);
+        }
+    };
+    std::thread::scope(|threads| (0..2).for_each(|_| _ = threads.spawn(work)));
+    let (done, failures) = total.into_inner().expect("nobody panics");
+    (done, next.into_inner().min(seeds.end), failures)
 }
 
 /// A plan that fails, made small, with what is wrong with it then.
@@ -769,7 +813,7 @@ impl<'p> Run<'p> {
     }
 }
 
-fn argv_of(step: &Step) -> &Argv {
+pub(crate) fn argv_of(step: &Step) -> &Argv {
     const NONE: &Argv = &Vec::new();
     match step {
         Step::Command { argv, .. } => argv,

@@ -9,11 +9,13 @@
 //! - [`campaign`]: many plans, with counts and floors; [`shrink`]: a failing plan made small.
 //! - [`transcript`], [`recording`], [`tape`]: cases kept as text, so that `cargo test` needs no reference.
 //! - [`table`]: the command table against a server's own.
+//! - [`inprocess`]: the shard in this process, judged by the model; [`fuzzed`]: plans made of a fuzzer's bytes.
 //! - [`report`]: what the runs have shown, a row a command.
 
 pub mod bugs;
 pub mod campaign;
 pub mod compare;
+pub mod fuzzed;
 pub mod inprocess;
 pub mod known;
 pub mod recording;

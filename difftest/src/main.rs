@@ -4,10 +4,11 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kevy_difftest::bugs;
 use kevy_difftest::campaign::{self, Floors, Goals, Pair, describe};
+use kevy_difftest::inprocess;
 use kevy_difftest::known::Known;
 use kevy_difftest::recording::Recording;
 use kevy_difftest::report::{Conformance, tally_text};
@@ -25,6 +26,7 @@ const HELP: &str = "\
 Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
 
   run              generated plans on kevy and redis-server, compared reply by reply
+  inprocess        generated plans on the shard in this process, judged by the model
   replay FILE...   plans from files; recordings are compared with what they recorded
   shrink FILE      the smallest plan found that still differs
   record FILE...   rewrites plans as recordings, transcripts (.resp.txt) and tapes (.tape), with what redis-server answers
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
     }
     let result = Options::parse(&args).and_then(|options| match options.command.as_str() {
         "run" => run(&options),
+        "inprocess" => in_process(&options),
         "replay" => replay(&options),
         "shrink" => shrink_file(&options),
         "record" => record(&options),
@@ -322,6 +325,16 @@ fn run(options: &Options) -> Result<bool> {
         good &= shortfalls.is_empty();
     }
     Ok(good)
+}
+
+fn in_process(options: &Options) -> Result<bool> {
+    println!("seed {}", options.seed);
+    let until = Instant::now() + Duration::from_secs(options.seconds);
+    let scope = inprocess::scope(options.steps);
+    let (done, next, failures) = inprocess::check_many(options.seed..u64::MAX, Some(until), &scope);
+    failures.iter().for_each(|failure| println!("{failure}"));
+    println!("plans {} {} next seed {next}", next - options.seed, done.summary());
+    Ok(failures.is_empty() && next > options.seed)
 }
 
 fn read_recording(path: &Path) -> Result<Recording> {

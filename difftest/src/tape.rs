@@ -34,7 +34,7 @@ use kevy_model::generator::{Plan, Step, split_words};
 use kevy_model::{Model, Request, judge};
 
 use crate::compare::{self, Mode};
-use crate::inprocess::{BEGINNING, CONTROL, Failure, Layer, Setting, World, guarded};
+use crate::inprocess::{BEGINNING, CONTROL, Failure, Layer, Setting, World, argv_of, guarded};
 use crate::runner::Argv;
 use crate::server::{Program, Server};
 use crate::wire::{Wire, decode, encode};
@@ -510,14 +510,6 @@ fn is_end(error: &io::Error) -> bool {
 
 fn is_push(output: &Output) -> bool {
     matches!(output, Output::Frame(frame) if frame[0] == b'>')
-}
-
-fn argv_of(step: &Step) -> &Argv {
-    const NONE: &Argv = &Vec::new();
-    match step {
-        Step::Command { argv, .. } => argv,
-        _ => NONE,
-    }
 }
 
 fn argv_of_input(input: &Input) -> &Argv {

@@ -3,13 +3,12 @@
 //! `KEVY_SEED` and `KEVY_PLANS` choose other plans than those of every day; a plan that fails is printed, made small.
 
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use kevy::command::CommandId;
-use kevy_difftest::inprocess::{self, Done, Setting, check, check_fragments, check_transcript, shrunk};
+use kevy_difftest::fuzzed;
+use kevy_difftest::inprocess::{self, Done, Setting, check, check_many, check_transcript};
 use kevy_difftest::recording::Recording;
-use kevy_model::generator::{Cell, Generated, Outcome, Scope};
+use kevy_model::generator::{Cell, Choices, Generated, Outcome, Prng};
 
 /// Plans of every day, and the steps of each.
 const PLANS: u64 = 240;
@@ -32,39 +31,8 @@ const NEVER_FAIL: [CommandId; 5] = {
 /// Commands that cannot succeed in such a plan: no event of latency happens.
 const NEVER_SUCCEED: [CommandId; 1] = [CommandId::LatencyGraph];
 
-/// One plan in so many is also run in pieces and whole.
-const FRAGMENTED: u64 = 8;
-
-fn run(seeds: std::ops::Range<u64>, scope: &Scope) -> (Done, Vec<String>) {
-    let next = AtomicU64::new(seeds.start);
-    let total = Mutex::new((Done::default(), Vec::new()));
-    let work = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds.end || total.lock().unwrap().1.len() >= 5 {
-                return;
-            }
-            let (generated, setting) = (inprocess::plan(seed, scope), Setting::of(seed));
-            let mut done = Done::default();
-            let mut result = check(&generated, &setting, &mut done);
-            if result.is_ok() && seed.is_multiple_of(FRAGMENTED) {
-                result = check_fragments(&generated, &setting, seed);
-            }
-            let failed = result.err().map(|failure| {
-                format!(
-                    "seed {seed} {setting:?}\n{}\n{}",
-                    failure.text,
-                    shrunk(&generated, &setting, &failure)
-                )
-            });
-            let mut total = total.lock().unwrap();
-            total.0.add(&done);
-            total.1.extend(failed);
-        }
-    };
-    std::thread::scope(|threads| (0..2).for_each(|_| _ = threads.spawn(work)));
-    total.into_inner().unwrap()
-}
+/// Inputs of the fuzz target `commands` that are made up here, beside those that were kept.
+const RANDOM_INPUTS: u64 = 200;
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
@@ -76,7 +44,7 @@ fn the_shard_does_what_the_model_specifies() {
     let (seed, plans) = (number("KEVY_SEED"), number("KEVY_PLANS"));
     let from = seed.unwrap_or(0);
     println!("seeds from {from}");
-    let (done, failures) = run(from..from + plans.unwrap_or(PLANS), &scope);
+    let (done, _, failures) = check_many(from..from + plans.unwrap_or(PLANS), None, &scope);
     println!("{}", done.summary());
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
     if seed.is_some() || plans.is_some() {
@@ -128,4 +96,23 @@ fn plans_that_once_failed() {
                 .unwrap_or_else(|failure| panic!("{} {seed}: {}", path.display(), failure.text));
         }
     }
+}
+
+#[test]
+fn the_corpus_of_the_fuzzer_and_random_bytes_do_what_the_model_specifies() {
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/corpus/commands");
+    let paths = std::fs::read_dir(corpus).unwrap().map(|entry| entry.unwrap().path());
+    let kept = paths.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()));
+    let random = (0..RANDOM_INPUTS).map(|seed| {
+        let mut prng = Prng::new(seed);
+        let len = prng.below(800);
+        (format!("random input {seed}"), (0..len).map(|_| prng.below(256) as u8).collect())
+    });
+    let mut done = Done::default();
+    let inputs: Vec<(String, Vec<u8>)> = kept.chain(random).collect();
+    assert!(inputs.len() > RANDOM_INPUTS as usize, "the corpus is empty");
+    for (name, data) in inputs {
+        fuzzed::run(&data, &mut done).unwrap_or_else(|failure| panic!("{name}: {}", failure.text));
+    }
+    println!("{}", done.summary());
 }

@@ -93,7 +93,7 @@ impl Data<'_> {
                     best = Some((score, db, entry.key().to_vec()));
                 }
             };
-            if policy.is_volatile() {
+            if policy.is_volatile() && !crate::bug!(EvictionTakesAll) {
                 table.sample_with_deadline(rng.next_u64(), samples, &mut consider);
             } else {
                 table.sample(rng.next_u64(), samples, &mut consider);
@@ -110,7 +110,9 @@ impl Data<'_> {
         }
         let command: &[u8] = if data.settings.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
         data.effects.record(db, &[command, &key]);
-        data.notify(Class::EVICTED, "evicted", &key);
+        if !crate::bug!(EvictionSilent) {
+            data.notify(Class::EVICTED, "evicted", &key);
+        }
         data.touched(&key);
         true
     }

@@ -437,8 +437,10 @@ pub(crate) fn bytes_with_unit(word: &[u8]) -> Option<u64> {
     let factor = match word[digits..].to_ascii_lowercase().as_slice() {
         b"" | b"b" => 1,
         b"k" => 1000,
+        b"kb" if kevy::bug!(KilobytesDecimal) => 1000,
         b"kb" => 1 << 10,
         b"m" => 1000 * 1000,
+        b"mb" if kevy::bug!(MegabytesDecimal) => 1_000_000,
         b"mb" => 1 << 20,
         b"g" => 1000 * 1000 * 1000,
         b"gb" => 1 << 30,
@@ -488,6 +490,7 @@ fn event_classes(letters: &[u8]) -> Option<u32> {
     letters.iter().try_fold(0, |bits, letter| {
         let mut known = EVENT_CLASSES.iter().chain(&EVENT_OTHERS);
         let class = match letter {
+            b'A' if kevy::bug!(AllClassesWithNew) => Class::ALL | Class::NEW,
             b'A' => Class::ALL,
             _ => known.find(|(other, _)| other == letter)?.1,
         };
@@ -498,7 +501,7 @@ fn event_classes(letters: &[u8]) -> Option<u32> {
 fn event_letters(bits: u32) -> Bytes {
     let has = |(_, class): &&(u8, u32)| bits & class != 0;
     let mut letters = Vec::new();
-    if bits & Class::ALL == Class::ALL {
+    if bits & Class::ALL == Class::ALL && !kevy::bug!(EventClassesSpelled) {
         letters.push(b'A');
     } else {
         letters.extend(EVENT_CLASSES.iter().filter(has).map(|(letter, _)| letter));

@@ -248,11 +248,13 @@ impl Config {
             // A name among several unknown ones is reported first, as long as nothing else was wrong before it.
             let Some(option) = options::find(name) else { return Err(ConfigError::Unknown(name.to_vec())) };
             let unprotected = self.security.enable_protected_configs.permits(client_is_local);
-            let refused = if option.has(options::IMMUTABLE) {
+            let refused = if option.has(options::IMMUTABLE) && !kevy::bug!(ImmutableSettable) {
                 Some("can't set immutable config")
             } else if option.has(options::PROTECTED) && !unprotected {
                 Some("can't set protected config")
-            } else if chosen.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            } else if chosen.iter().any(|(other, _)| other.eq_ignore_ascii_case(name))
+                && !kevy::bug!(ConfigSetTwice)
+            {
                 Some("duplicate parameter")
             } else {
                 None

@@ -105,7 +105,7 @@ impl Shard {
     fn expire(&mut self) -> usize {
         let mut budget = EXPIRE_SLICE;
         let mut removed = 0;
-        for _ in 0..self.realm.keyspace.dbs.len() {
+        for _ in 0..if kevy::bug!(ExpiryInFirstDatabase) { 1 } else { self.realm.keyspace.dbs.len() } {
             if budget == 0 {
                 break;
             }
@@ -137,8 +137,9 @@ impl Shard {
             if conn.query.is_empty() && (conn.query.capacity() > 32 * 1024 || idle > 2000) {
                 conn.query = Vec::new();
             }
-            let exempt = conn.waiting == Waiting::Blocked || conn.subscribed() || conn.monitor;
-            if timeout > 0 && !exempt && idle > timeout {
+            let subscribed = conn.subscribed() && !kevy::bug!(IdleSubscribersClosed);
+            let exempt = conn.waiting == Waiting::Blocked || subscribed || conn.monitor;
+            if timeout > 0 && !exempt && idle > timeout && !kevy::bug!(IdleClientsStay) {
                 crate::log!(Level::Verbose, "Closing idle client");
                 self.close(id);
                 continue;
@@ -178,14 +179,15 @@ impl Shard {
     /// `client-output-buffer-limit`: closes a connection whose reader is too slow.
     pub(super) fn check_output_limit(&mut self, id: ConnId) {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        let class = if conn.subscribed() { 2 } else { 0 };
+        let class = if conn.subscribed() && !kevy::bug!(SubscribersLimitedAsNormal) { 2 } else { 0 };
         let limit = self.config.clients.output_buffer_limits[class];
         let pending = conn.pending_output() as u64;
-        let hard = limit.hard != 0 && pending >= limit.hard;
+        let hard = limit.hard != 0 && pending >= limit.hard && !kevy::bug!(OutputUnlimited);
         let mut soft = limit.soft != 0 && pending >= limit.soft;
         if soft {
             let since = *conn.soft_limit_since.get_or_insert(self.now.mono);
-            soft = self.now.mono.saturating_sub(since) / 1000 > limit.soft_seconds.saturating_mul(1000);
+            soft = kevy::bug!(SoftLimitAtOnce)
+                || self.now.mono.saturating_sub(since) / 1000 > limit.soft_seconds.saturating_mul(1000);
         } else {
             conn.soft_limit_since = None;
         }

@@ -49,6 +49,7 @@ pub enum Admitted {
 
 /// How large a request may be: less for clients that have not authenticated.
 pub fn decoder_limits(config: &crate::config::Config, authenticated: bool) -> Limits {
+    let authenticated = authenticated || kevy::bug!(StrangersMaySendMuch);
     Limits { max_bulk_len: config.settings.proto_max_bulk_len as i64, authenticated, ..Limits::default() }
 }
 
@@ -86,21 +87,21 @@ impl Shard {
         }
         // Without a password everybody is let in, also those who came while there was one.
         if !conn.authenticated
-            && !command.flags.contains(Flags::NO_AUTH)
+            && (!command.flags.contains(Flags::NO_AUTH) || kevy::bug!(HelloNeedsPassword))
             && !self.config.security.requirepass.is_empty()
         {
             return self.refuse(id, Some(command), NOAUTH);
         }
         let in_multi = conn.multi.is_some();
-        if in_multi && command.flags.contains(Flags::NO_MULTI) {
+        if in_multi && command.flags.contains(Flags::NO_MULTI) && !kevy::bug!(MultiAllowsAll) {
             return self.refuse(id, Some(command), NO_MULTI);
         }
-        if self.config.settings.maxmemory != 0 && !self.make_room() {
+        if self.config.settings.maxmemory != 0 && !self.make_room() && !kevy::bug!(MemoryUnlimited) {
             let conn = self.conns[id.0 as usize].as_deref().expect("the command came from it");
             let needs_memory = |command: &Command| command.flags.contains(Flags::DENYOOM);
             let queued = conn.multi.as_ref().filter(|_| command.id == CommandId::Exec);
             let queued = queued.is_some_and(|multi| multi.queue.iter().any(|one| needs_memory(one.command)));
-            if needs_memory(command) || queued {
+            if needs_memory(command) || (queued && !kevy::bug!(ExecBeyondMemory)) {
                 return self.refuse(id, Some(command), OOM);
             }
         }
@@ -152,12 +153,14 @@ impl Shard {
     ) -> Result<Admitted, CommandError> {
         let conn = self.conns[id.0 as usize].as_deref_mut().expect("the command came from it");
         if let Some(multi) = &mut conn.multi {
-            multi.refused = true;
+            multi.refused = !kevy::bug!(RefusalsForgotten);
         }
         let Some(command) = command else { return Err(error) };
         self.stats.count_rejected(command);
         if command.id == CommandId::Exec {
-            self.discard_transaction(id);
+            if !kevy::bug!(RefusedExecGoesOn) {
+                self.discard_transaction(id);
+            }
             let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
             let reason = error.text();
             text.extend_from_slice(reason.strip_prefix(b"ERR ").unwrap_or(&reason));
@@ -211,7 +214,7 @@ impl Shard {
 
 /// How an HTTP request begins that could carry commands in its body, or its second line.
 fn is_http(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:")
+    !kevy::bug!(BrowsersServed) && (name.eq_ignore_ascii_case(b"POST") || name.eq_ignore_ascii_case(b"Host:"))
 }
 
 /// Finds the command.
@@ -225,7 +228,7 @@ pub(super) fn find(renames: &Renames, args: Args<'_>) -> Result<&'static Command
 
 fn unknown_command(args: Args<'_>) -> CommandError {
     let mut text = b"ERR unknown command '".to_vec();
-    text.extend_from_slice(shown(args.at(0), SHOWN));
+    text.extend_from_slice(if kevy::bug!(UnknownShownWhole) { args.at(0) } else { shown(args.at(0), SHOWN) });
     text.extend_from_slice(b"', with args beginning with: ");
     let start = text.len();
     for arg in args.iter().skip(1) {
@@ -260,6 +263,7 @@ fn shown(arg: &[u8], limit: usize) -> &[u8] {
 fn runs_inside_multi(id: CommandId) -> bool {
     use CommandId::*;
     matches!(id, Exec | Discard | Multi | Watch | Quit | Reset)
+        || (id == Unwatch && kevy::bug!(UnwatchNotQueued))
 }
 
 fn allowed_while_subscribed(id: CommandId) -> bool {

@@ -459,7 +459,7 @@ impl Shard {
         while let Some(waiter) = self.realm.waiters.pop_timed_out(now.unix) {
             self.release(&waiter, None);
         }
-        if self.session.pause.ended(now.unix) {
+        if self.session.pause.ended(now.unix) && !kevy::bug!(PauseNeverEnds) {
             self.resume_paused();
         }
         if now.mono >= self.next_cron {
@@ -700,7 +700,7 @@ impl Shard {
     fn protocol_error(&mut self, id: ConnId, text: &[u8]) {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         Reply::new(&mut conn.out, conn.protocol).error(text);
-        conn.close_after_reply = true;
+        conn.close_after_reply = !kevy::bug!(ProtocolErrorsForgiven);
         conn.query = Vec::new();
         self.stats.count_error(b"ERR");
         self.queue_send(id);
@@ -800,7 +800,7 @@ impl Shard {
                 self.lent.clear();
             }
             // The reply to skip may be still to come.
-            ReplyMode::Skip if conn.waiting != Waiting::No => {}
+            ReplyMode::Skip if conn.waiting != Waiting::No && !kevy::bug!(SkipForgottenWhileWaiting) => {}
             ReplyMode::Skip => {
                 out.truncate(start);
                 self.lent.clear();
@@ -1059,14 +1059,14 @@ impl Shard {
         let flags = self.config.settings.notify_keyspace_events;
         for event in &effects.events {
             let key = effects.key(event.key);
-            if flags & Class::KEYSPACE != 0 {
+            if flags & Class::KEYSPACE != 0 || kevy::bug!(KeyspaceAlwaysPublished) {
                 let mut channel =
                     format!("__keyspace@{}__:", if kevy::bug!(EventsOfDatabase0) { 0 } else { event.key.db })
                         .into_bytes();
                 channel.extend_from_slice(key);
                 self.publish_event(channel, event.name.as_bytes());
             }
-            if flags & Class::KEYEVENT != 0 {
+            if flags & Class::KEYEVENT != 0 && !kevy::bug!(KeyeventSilent) {
                 let channel = format!("__keyevent@{}__:{}", event.key.db, event.name);
                 self.publish_event(channel.into_bytes(), key);
             }

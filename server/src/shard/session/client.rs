@@ -197,9 +197,13 @@ impl Filter<'_> {
     fn matches(&self, conn: &Conn, now: u64) -> bool {
         self.id.is_none_or(|id| conn.client == id)
             && self.addr.is_none_or(|addr| conn.peer.addr.as_bytes() == addr)
-            && self.laddr.is_none_or(|laddr| conn.peer.laddr.as_bytes() == laddr)
-            && self.kind.is_none_or(|kind| ClientType::of(conn) == kind)
-            && self.max_age_seconds.is_none_or(|age| (now / 1000).saturating_sub(conn.created / 1000) >= age)
+            && self.laddr.is_none_or(|laddr| {
+                conn.peer.laddr.as_bytes() == laddr || kevy::bug!(KillIgnoresLocalAddress)
+            })
+            && self.kind.is_none_or(|kind| ClientType::of(conn) == kind || kevy::bug!(KillIgnoresType))
+            && self.max_age_seconds.is_none_or(|age| {
+                (now / 1000).saturating_sub(conn.created / 1000) >= age || kevy::bug!(KillIgnoresAge)
+            })
             && self.not.is_none_or(|client| conn.client != client)
     }
 }
@@ -239,7 +243,7 @@ pub fn kill(s: &mut Session<'_>) -> Outcome {
             } else if s.is(at, "SKIPME") && value.eq_ignore_ascii_case(b"yes") {
                 filter.not = Some(s.conn().client);
             } else if s.is(at, "SKIPME") && value.eq_ignore_ascii_case(b"no") {
-                filter.not = None;
+                filter.not = filter.not.filter(|_| kevy::bug!(KillAlwaysSkipsItself));
             } else {
                 return Err(CommandError::Syntax);
             }
@@ -349,7 +353,7 @@ pub fn unblock(s: &mut Session<'_>) -> Outcome {
     let error = if s.args.len() == 3 || s.is(3, "TIMEOUT") {
         None
     } else if s.is(3, "ERROR") {
-        Some(UNBLOCKED)
+        if kevy::bug!(UnblockErrorIsTimeout) { None } else { Some(UNBLOCKED) }
     } else {
         return Err(CommandError::Text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"));
     };
@@ -371,7 +375,7 @@ pub fn reply(s: &mut Session<'_>) -> Outcome {
         s.conn_mut().reply_mode = ReplyMode::Off;
     } else if s.is(2, "SKIP") {
         let conn = s.conn_mut();
-        if conn.reply_mode != ReplyMode::Off {
+        if conn.reply_mode != ReplyMode::Off || kevy::bug!(SkipEndsOff) {
             conn.reply_mode = ReplyMode::SkipNext;
         }
     } else {

@@ -28,7 +28,11 @@ pub fn set(s: &mut Session<'_>) -> Outcome {
     let local = s.conn().peer.local;
     let mut next = s.shard.config.clone();
     let failed = |error: ConfigError| CommandError::Owned(error.message());
-    let changed = next.set(&pairs, local).map_err(failed)?;
+    let changed = next.set(&pairs, local);
+    if kevy::bug!(ConfigSetKeepsPart) && changed.is_err() {
+        let _ = s.shard.config.set(&pairs[..1], local);
+    }
+    let changed = changed.map_err(failed)?;
     if !changed.is_empty() {
         let applied = (s.shard.env.apply_config)(&s.shard.config, &mut next, &changed);
         applied.map_err(|(name, reason)| failed(ConfigError::failed(name.as_bytes(), &reason)))?;

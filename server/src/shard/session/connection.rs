@@ -61,7 +61,7 @@ fn authenticate(s: &mut Session<'_>, user: &[u8], password: &[u8]) -> Result<(),
     for (at, &byte) in password.iter().enumerate() {
         differs |= byte ^ expected.get(at).copied().unwrap_or_default();
     }
-    if user != b"default" || (differs != 0 && !expected.is_empty()) {
+    if (user != b"default" && !kevy::bug!(AuthAnyUser)) || (differs != 0 && !expected.is_empty()) {
         s.shard.stats.denied_auth += 1;
         return Err(WRONGPASS);
     }
@@ -115,6 +115,9 @@ pub fn hello(s: &mut Session<'_>) -> Outcome {
             return Err(CommandError::quoting("ERR Syntax error in HELLO option '", s.arg(at), "'"));
         }
     }
+    if kevy::bug!(HelloSwitchesFirst) {
+        s.conn_mut().protocol = protocol;
+    }
     if let Some((user, password)) = credentials {
         authenticate(s, user, password)?;
     }
@@ -126,6 +129,9 @@ pub fn hello(s: &mut Session<'_>) -> Outcome {
     }
     s.conn_mut().protocol = protocol;
     s.reply.set_protocol(protocol);
+    if kevy::bug!(HelloForgetsDatabase) {
+        s.conn_mut().db = 0;
+    }
     let client = s.conn().client;
     let r = &mut s.reply;
     r.map(7);
@@ -147,7 +153,7 @@ pub fn hello(s: &mut Session<'_>) -> Outcome {
 }
 
 pub fn quit(s: &mut Session<'_>) -> Outcome {
-    s.conn_mut().close_after_reply = true;
+    s.conn_mut().close_after_reply = !kevy::bug!(QuitGoesOn);
     s.reply.ok();
     Ok(())
 }
@@ -163,12 +169,14 @@ pub fn reset(s: &mut Session<'_>) -> Outcome {
     let conn = s.conn_mut();
     conn.monitor = false;
     conn.protocol = Protocol::Resp2;
-    conn.db = 0;
+    if !kevy::bug!(ResetKeepsDatabase) {
+        conn.db = 0;
+    }
     conn.name = Vec::new();
     conn.no_evict = false;
     conn.no_touch = false;
     conn.reply_mode = ReplyMode::On;
-    conn.authenticated = authenticated;
+    conn.authenticated = authenticated || kevy::bug!(ResetKeepsAuthentication);
     s.reply.set_protocol(Protocol::Resp2);
     s.reply.simple("RESET");
     Ok(())

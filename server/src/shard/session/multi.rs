@@ -59,7 +59,7 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
 }
 
 pub fn watch(s: &mut Session<'_>) -> Outcome {
-    if s.conn().multi.is_some() {
+    if s.conn().multi.is_some() && !kevy::bug!(WatchInsideMulti) {
         return Err(CommandError::Text("ERR WATCH inside MULTI is not allowed"));
     }
     let db = s.conn().db;

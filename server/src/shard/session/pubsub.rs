@@ -17,7 +17,11 @@ fn names(conn: &mut Conn, kind: Kind) -> &mut std::collections::BTreeSet<Vec<u8>
 
 /// The count in subscribe and unsubscribe messages.
 fn count(conn: &Conn, kind: Kind) -> i64 {
-    (if kind == Kind::Shard { conn.shard_channels.len() } else { conn.subscriptions() }) as i64
+    (if kind == Kind::Shard && !kevy::bug!(ShardSubscriptionsCounted) {
+        conn.shard_channels.len()
+    } else {
+        conn.subscriptions()
+    }) as i64
 }
 
 fn add(s: &mut Session<'_>, kind: Kind, word: &str) -> Outcome {
@@ -124,6 +128,7 @@ fn counts(s: &mut Session<'_>, kind: Kind) -> Outcome {
     s.reply.array((s.args.len() - 2) * 2);
     for name in s.args.iter().skip(2) {
         let present = s.shard.present();
+        let kind = if kevy::bug!(ShardNumsubOfChannels) { Kind::Channel } else { kind };
         let count: usize =
             present.iter().map(|shard| shard.subscriptions.subscribers(kind, name).count()).sum();
         s.reply.bulk(name);
@@ -149,7 +154,10 @@ pub fn shardnumsub(s: &mut Session<'_>) -> Outcome {
 }
 
 pub fn numpat(s: &mut Session<'_>) -> Outcome {
-    let count = s.shard.subscribed_names(Kind::Pattern, None).len();
+    let mut count = s.shard.subscribed_names(Kind::Pattern, None).len();
+    if kevy::bug!(NumpatCountsClients) {
+        count = s.shard.clients().map(|conn| conn.patterns.len()).sum();
+    }
     s.reply.int(count as i64);
     Ok(())
 }
