@@ -302,9 +302,9 @@ mod tests {
         let argv = Argv::of(["SET", "key", "a value"]);
         let args = argv.as_args();
         assert_eq!((args.len(), args.at(1), &args[2]), (3, &b"key"[..], &b"a value"[..]));
-        assert_eq!(args.get(3), None);
+        assert_eq!((args.get(2), args.get(3)), (Some(&b"a value"[..]), None));
         assert_eq!(args.from(1), Argv::of(["key", "a value"]).as_args());
-        assert!(args.from(4).is_empty());
+        assert!(args.from(4).is_empty() && !args.from(2).is_empty());
         assert_eq!(args.until(1), Argv::of(["SET"]).as_args());
         assert_eq!(args.iter().next_back(), Some(&b"a value"[..]));
         assert_eq!(args.iter().len(), 3);
