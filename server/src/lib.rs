@@ -16,6 +16,9 @@ pub mod reactor;
 pub mod ring;
 pub mod runtime;
 pub mod shard;
+#[cfg(kevy_sim)]
+pub mod sync;
+#[cfg(not(kevy_sim))]
 mod sync;
 mod sys;
 

@@ -7,13 +7,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
 use crate::config::Config;
 use crate::log::Level;
+use crate::reactor::several::{self, Bell, Limits};
 use crate::reactor::{self, epoll};
 use crate::shard::{Environment, Shard, System, Usage};
 use crate::{ahead, clock, daemon, listen, log, memory, sys};
@@ -73,7 +74,7 @@ pub fn run(config: Config) -> ExitCode {
     let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
     let count = config.process.shards as usize;
     if count > 1 {
-        return several(count, config, environment, listeners, signals, started, &to_free);
+        return run_several(count, config, environment, listeners, signals, started, &to_free);
     }
     let listeners = listeners.remove(0);
     let mut reactor = match epoll::Epoll::new(0, listeners, Some(signals), None, keepalive, started, to_free)
@@ -117,7 +118,7 @@ fn farewell(unixsocket: &Path) -> ExitCode {
 }
 
 /// Runs a server with several shards, each on a thread of its own, until it is asked to stop.
-fn several(
+fn run_several(
     count: usize,
     config: Config,
     environment: Environment,
@@ -136,7 +137,7 @@ fn several(
             let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
             let bell = rustix::event::eventfd(0, flags)?;
             sockets.push((listeners, bell.try_clone()?));
-            bells.push(bell);
+            bells.push(Arc::new(epoll::EventBell(bell)) as Arc<dyn Bell>);
         }
         Ok::<_, io::Error>((sockets, bells))
     })();
@@ -149,8 +150,8 @@ fn several(
     };
     let mut signals = Some(signals);
     announce(&config);
-    let threads =
-        reactor::several::threads(count, &config, &environment, random_u64(), epoll::now(started), bells);
+    let (seed, now) = (random_u64(), epoll::now(started));
+    let (threads, _) = several::threads(&config, &environment, seed, now, bells, Limits::default(), None);
     for (number, (thread, (listeners, bell))) in threads.into_iter().zip(sockets).enumerate() {
         let (stop, signals, to_free) = (stop.clone(), signals.take(), to_free.clone());
         let spawned = std::thread::Builder::new().name(format!("shard{number}")).spawn(move || {
@@ -159,7 +160,7 @@ fn several(
                 epoll::Epoll::new(number, listeners, signals, Some(bell), keepalive, started, to_free);
             // If nobody listens to what is sent here, the process is ending already.
             match reactor {
-                Ok(mut reactor) => reactor::several::run(thread, &mut reactor, || {
+                Ok(mut reactor) => several::run(thread, &mut reactor, || {
                     let _ = stop.send(Ok(()));
                 }),
                 Err(error) => {

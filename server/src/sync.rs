@@ -3,6 +3,8 @@
 //! With `--cfg loom` every type here is loom's, and the shipped files are what `tests/loom.rs` explores. Nothing else
 //! in the server uses this module, and those rooms use no atomic from anywhere else.
 //!
+//! With `--cfg kevy_sim` every access tells [`scheduled`], so that a simulator can let another thread go on there.
+//!
 //! Every memory ordering is written `ord!("site", Release)`. In the server that is the constant, no more. Under loom
 //! an ordering may be weakened by its site's name, so that `ci/loom --mutants` can show that each one is needed: see
 //! [`weaken`].
@@ -13,10 +15,14 @@ pub(crate) use loom::{
     sync::Arc,
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
 };
+#[cfg(kevy_sim)]
+pub(crate) use scheduled::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize};
+#[cfg(not(any(loom, kevy_sim)))]
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize};
 #[cfg(not(loom))]
 pub(crate) use std::{
     sync::Arc,
-    sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering, fence},
+    sync::atomic::{Ordering, fence},
 };
 
 /// [`std::cell::UnsafeCell`] with the interface of loom's, which notices when two threads are at it.
@@ -98,4 +104,96 @@ pub(crate) mod weaken {
             _ => written,
         }
     }
+}
+
+/// Atomics whose every access is told to a simulator: the threads it simulates meet nowhere else.
+#[cfg(kevy_sim)]
+pub mod scheduled {
+    use std::cell::Cell;
+    use std::sync::atomic::{self, Ordering};
+
+    /// One access, about to be made.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Access {
+        /// The address of what is accessed.
+        pub at: usize,
+        /// Whether it may be changed.
+        pub write: bool,
+    }
+
+    thread_local! {
+        static SIMULATOR: Cell<Option<fn(Access)>> = const { Cell::new(None) };
+    }
+
+    /// Has a function called before every access that is made on this thread.
+    pub fn tell(simulator: Option<fn(Access)>) {
+        SIMULATOR.set(simulator);
+    }
+
+    fn access<T>(at: &T, write: bool) {
+        if let Some(simulator) = SIMULATOR.get() {
+            simulator(Access { at: std::ptr::from_ref(at).addr(), write });
+        }
+    }
+
+    macro_rules! scheduled {
+        ($name:ident $(<$param:ident>)?, $value:ty) => {
+            #[derive(Debug, Default)]
+            pub struct $name $(<$param>)? (atomic::$name $(<$param>)?);
+
+            #[allow(dead_code)]
+            impl $(<$param>)? $name $(<$param>)? {
+                pub const fn new(value: $value) -> Self {
+                    Self(atomic::$name::new(value))
+                }
+
+                pub fn load(&self, order: Ordering) -> $value {
+                    access(self, false);
+                    self.0.load(order)
+                }
+
+                pub fn store(&self, value: $value, order: Ordering) {
+                    access(self, true);
+                    self.0.store(value, order);
+                }
+
+                pub fn swap(&self, value: $value, order: Ordering) -> $value {
+                    access(self, true);
+                    self.0.swap(value, order)
+                }
+
+                pub fn compare_exchange(
+                    &self,
+                    current: $value,
+                    new: $value,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$value, $value> {
+                    access(self, true);
+                    self.0.compare_exchange(current, new, success, failure)
+                }
+            }
+        };
+    }
+
+    macro_rules! counting {
+        ($name:ident, $value:ty, $($method:ident)*) => {
+            #[allow(dead_code)]
+            impl $name {
+                $(pub fn $method(&self, value: $value, order: Ordering) -> $value {
+                    access(self, true);
+                    self.0.$method(value, order)
+                })*
+            }
+        };
+    }
+
+    scheduled!(AtomicBool, bool);
+    scheduled!(AtomicU8, u8);
+    scheduled!(AtomicU64, u64);
+    scheduled!(AtomicUsize, usize);
+    scheduled!(AtomicPtr<T>, *mut T);
+    counting!(AtomicU8, u8, fetch_or fetch_and);
+    counting!(AtomicU64, u64, fetch_add fetch_sub fetch_or fetch_and);
+    counting!(AtomicUsize, usize, fetch_add fetch_sub);
 }

@@ -18,10 +18,28 @@ use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::{SockAddr, Socket};
 
+use super::several::Bell;
 use super::{Handle, IoEvent, Reactor};
 use crate::config::{Config, os_reason};
 use crate::shard::conn::{ConnId, Peer};
 use crate::shard::{Now, SendBuf};
+
+/// An event descriptor as a bell.
+pub struct EventBell(pub OwnedFd);
+
+impl Bell for EventBell {
+    fn ring(&self) {
+        // A full counter is a bell that rings already.
+        let _ = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    fn sleep(&self) {
+        let mut fds = [rustix::event::PollFd::new(&self.0, rustix::event::PollFlags::IN)];
+        // Interrupted or not: whoever sleeps looks again why.
+        let _ = rustix::event::poll(&mut fds, None);
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+}
 
 /// Bytes read from one connection in one turn: what a connection may make the others wait for.
 const RECEIVE_AREA: usize = 64 * 1024;

@@ -5,7 +5,6 @@
 //! nothing else. And before the thread waits for events it puts the box down: whoever needs it then takes it without
 //! waking anybody.
 
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use kevy::keyspace::Slice;
@@ -13,59 +12,76 @@ use kevy::keyspace::Slice;
 use super::{IoEvent, Reactor, drain};
 use crate::config::Config;
 use crate::order::log;
-use crate::order::place::{Hand, Owner, place};
+use crate::order::place::{Hand, Owner, Visitor, place};
 use crate::order::sleep::{Sleeper, sleep};
-use crate::shard::links::{Bell, Common, Links, notify, settle};
+use crate::shard::links::{Common, Links, Ringer, notify, settle};
+use crate::shard::witness::Witness;
 use crate::shard::{Environment, Now, Request, Shard};
 
-/// The order has room for so many entries: chunks, and entries in each.
-const ORDER: (usize, usize) = (16, 256);
+/// What wakes a thread that sleeps. A ring is remembered until the thread has heard it: here, or in its reactor.
+pub trait Bell: Send + Sync {
+    fn ring(&self);
 
-/// How often a thread looks whether its box is back before it sleeps. Visits take microseconds.
-const LOOKS: usize = 200;
+    /// Sleeps until it rings, or wakes earlier for no reason.
+    fn sleep(&self);
+}
+
+/// Limits of the shards' shared memory: small ones show what happens at them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The order has room for so many chunks, and so many entries in each: powers of two.
+    pub order: (usize, usize),
+    /// How often a thread looks whether its box is back before it sleeps.
+    pub looks: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        // Visits take microseconds.
+        Limits { order: (16, 256), looks: 200 }
+    }
+}
 
 /// A shard's thread: the box's owner.
 pub struct Thread {
     owner: Owner<Shard>,
     hand: Option<Hand<Shard>>,
     sleeper: Sleeper,
-    bell: Arc<OwnedFd>,
+    bell: Arc<dyn Bell>,
+    looks: usize,
 }
 
-/// The shards of a server, linked, each in its owner's hand. `bells` are event descriptors, one for each.
+/// The shards of a server, linked, each in its owner's hand, and the way to all boxes. There is a bell for each; a
+/// witness is told where in the order everything happens.
 pub fn threads(
-    count: usize,
     config: &Config,
     environment: &Environment,
     seed: u64,
     now: Now,
-    bells: Vec<OwnedFd>,
-) -> Vec<Thread> {
-    let (log, cursors) = log::order(count, ORDER.0, ORDER.1);
+    bells: Vec<Arc<dyn Bell>>,
+    limits: Limits,
+    witness: Option<&Arc<Witness>>,
+) -> (Vec<Thread>, Vec<Visitor<Shard>>) {
+    let count = bells.len();
+    let (log, cursors) = log::order(count, limits.order.0, limits.order.1);
     let common = Arc::new(Common::default());
     let mut threads = Vec::with_capacity(count);
-    let (mut visitors, mut wakers) = (Vec::new(), Vec::new());
-    for (index, fd) in bells.into_iter().enumerate() {
+    let (mut visitors, mut ringers) = (Vec::new(), Vec::new());
+    for (index, bell) in bells.into_iter().enumerate() {
         let slice = Slice { index, count };
         let shard = Shard::one_of(config.clone(), environment.clone(), seed, now, slice, common.clone());
         let (owner, visitor, hand) = place(shard);
         let (sleeper, waker) = sleep();
-        let bell = Arc::new(fd);
-        let ring = bell.clone();
-        let ring = Arc::new(move || {
-            // A full counter is a bell that rings already.
-            let _ = rustix::io::write(&*ring, &1_u64.to_ne_bytes());
-        });
         visitors.push(visitor);
-        wakers.push(Bell { waker, ring });
-        threads.push(Thread { owner, hand: Some(hand), sleeper, bell });
+        ringers.push(Ringer { waker, bell: bell.clone() });
+        threads.push(Thread { owner, hand: Some(hand), sleeper, bell, looks: limits.looks });
     }
     for (me, (thread, cursor)) in threads.iter_mut().zip(cursors).enumerate() {
-        let links = Links::new(me, log.clone(), cursor, visitors.clone(), wakers.clone());
+        let links = Links::new(me, log.clone(), cursor, visitors.clone(), ringers.clone(), witness.cloned());
         let hand = thread.hand.as_mut().expect("nobody else could take it yet");
         hand.links = Some(Box::new(links));
     }
-    threads
+    (threads, visitors)
 }
 
 impl Thread {
@@ -88,7 +104,7 @@ impl Thread {
             if let Some(hand) = self.owner.notify() {
                 return hand;
             }
-            for _ in 0..LOOKS {
+            for _ in 0..self.looks {
                 if let Some(hand) = self.owner.take() {
                     return hand;
                 }
@@ -96,11 +112,8 @@ impl Thread {
             }
             let owner = &self.owner;
             if self.sleeper.may_sleep(|| owner.is_handed()) {
-                let mut fds = [rustix::event::PollFd::new(&*self.bell, rustix::event::PollFlags::IN)];
-                // Interrupted or not, the box is looked for again.
-                let _ = rustix::event::poll(&mut fds, None);
+                self.bell.sleep();
                 self.sleeper.woke();
-                let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
             }
             if let Some(hand) = self.owner.take() {
                 return hand;

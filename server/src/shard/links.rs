@@ -30,7 +30,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
 use kevy::command::Command;
 use kevy::keyspace::UnixMillis;
@@ -39,13 +39,15 @@ use kevy::resp::Argv;
 use super::conn::{ClientId, ConnId, Waiting};
 use super::realm::DbKey;
 use super::together::Together;
+use super::witness::Witness;
 use super::{Now, Shard};
 use crate::order::log::{Cursor, Log, Position};
 use crate::order::mailbox::Mailbox;
 use crate::order::place::{Hand, Visitor};
 use crate::order::sleep::Waker;
 use crate::order::word::Left;
-use crate::sync::{Alone, Arc};
+use crate::reactor::several::Bell;
+use crate::sync::{Alone, Arc, AtomicU64, AtomicUsize};
 
 /// Number of a shard, its thread and its box.
 pub type ShardId = usize;
@@ -176,7 +178,7 @@ impl Default for Common {
             subscribed: AtomicU64::new(0),
             monitored: AtomicU64::new(0),
             away: AtomicUsize::new(0),
-            completed: [const { Alone(AtomicUsize::new(0)) }; Shards::MAX],
+            completed: std::array::from_fn(|_| Alone(AtomicUsize::new(0))),
         }
     }
 }
@@ -197,9 +199,9 @@ impl Common {
 
 /// Wakes a shard's thread.
 #[derive(Clone)]
-pub struct Bell {
+pub struct Ringer {
     pub waker: Waker,
-    pub ring: std::sync::Arc<dyn Fn() + Send + Sync>,
+    pub bell: std::sync::Arc<dyn Bell>,
 }
 
 /// A shard's ties to the others.
@@ -209,7 +211,7 @@ pub struct Links {
     log: Arc<Log<Entry>>,
     cursor: Cursor<Entry>,
     visitors: Vec<Visitor<Shard>>,
-    bells: Vec<Bell>,
+    ringers: Vec<Ringer>,
     /// The time of the order at the cursor.
     clock: UnixMillis,
     /// Shards to be notified of what was appended.
@@ -229,6 +231,9 @@ pub struct Links {
     /// The thread was told to wait until some time, and may have to look earlier.
     rescheduled: bool,
     last_wait: u64,
+    /// Which command of the batch at the cursor is being executed, counted from 1.
+    member: usize,
+    witness: Option<std::sync::Arc<Witness>>,
 }
 
 impl Links {
@@ -237,7 +242,8 @@ impl Links {
         log: Arc<Log<Entry>>,
         cursor: Cursor<Entry>,
         visitors: Vec<Visitor<Shard>>,
-        bells: Vec<Bell>,
+        ringers: Vec<Ringer>,
+        witness: Option<std::sync::Arc<Witness>>,
     ) -> Self {
         Self {
             me,
@@ -245,7 +251,7 @@ impl Links {
             log,
             cursor,
             visitors,
-            bells,
+            ringers,
             clock: 0,
             notify: Shards::NONE,
             unsent: VecDeque::new(),
@@ -256,7 +262,26 @@ impl Links {
             seen: 0,
             rescheduled: false,
             last_wait: 0,
+            member: 0,
+            witness,
         }
+    }
+
+    pub(super) fn witness(&self) -> Option<&Witness> {
+        self.witness.as_deref()
+    }
+
+    pub(super) fn position(&self) -> Position {
+        self.cursor.position()
+    }
+
+    /// See [`At::member`](super::witness::At::member).
+    pub(super) fn member(&self) -> usize {
+        self.member
+    }
+
+    pub(super) fn set_member(&mut self, member: usize) {
+        self.member = member;
     }
 
     pub fn me(&self) -> ShardId {
@@ -352,12 +377,12 @@ pub fn leave(mut hand: Hand<Shard>, now: Now) {
         }
     }
     let links = hand.links.as_deref().expect("as above");
-    let bell = links.bells[links.me].clone();
+    let ringer = links.ringers[links.me].clone();
     if hand.wants_thread() {
         hand.mark();
     }
-    if hand.leave() == Left::WakeOwner && bell.waker.must_wake() {
-        (bell.ring)();
+    if hand.leave() == Left::WakeOwner && ringer.waker.must_wake() {
+        ringer.bell.ring();
     }
 }
 
@@ -620,6 +645,7 @@ impl Shard {
                 return false;
             }
             let _ = self.call(id, command, args, out);
+            self.testify(id);
             return true;
         }
         if let Some(other) = needs.single()
@@ -631,6 +657,7 @@ impl Shard {
             }
             self.take_in(vec![hand]);
             let _ = self.call(id, command, args, out);
+            self.testify(id);
             for guest in self.send_home() {
                 leave_visited(guest, self.now);
             }
@@ -702,6 +729,7 @@ impl Shard {
         let start = out.len();
         self.conn_mut(id).expect("just seen").waiting = Waiting::No;
         let _ = self.call(id, command, argv.as_args(), &mut out);
+        self.testify(id);
         self.put_back(id, out, start);
         self.finished(id);
     }

@@ -25,6 +25,7 @@ mod route;
 pub mod session;
 pub mod stats;
 pub mod together;
+pub mod witness;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
@@ -44,6 +45,7 @@ use links::{Common, Links, Origin};
 use pubsub::{Kind, Subscriptions};
 use realm::{Claim, DbKey, Realm, Standing, Waiter};
 use stats::Stats;
+use witness::Happened;
 
 /// Both clocks, sampled together once per turn of the loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -1171,6 +1173,7 @@ impl Shard {
             // Nothing holds back a command that was let in before the pause.
             Ok(_) => {
                 let _ = self.call_unmonitored(id, waiter.command, args, &mut out);
+                self.testify(id);
             }
             Err(error) => self.write_error(id, &error, &mut out),
         }
@@ -1186,6 +1189,7 @@ impl Shard {
     fn release(&mut self, waiter: &Waiter, error: Option<CommandError>) {
         let id = waiter.conn;
         self.end_wait(waiter);
+        self.testify_that(id, Happened::Released);
         self.count_unserved(waiter, error.is_some());
         let mut out = self.take_out(id);
         let start = out.len();
@@ -1284,6 +1288,7 @@ impl Shard {
 
     /// Takes a connection out of everything that refers to it.
     fn forget(&mut self, id: ConnId) {
+        self.testify_that(id, Happened::Closed);
         if !kevy::bug!(ClosedClientsWait)
             && let Some(waiter) = self.realm.waiters.remove(id)
         {

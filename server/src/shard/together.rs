@@ -16,6 +16,7 @@ use kevy::resp::{Args, Argv, Decoder};
 
 use super::conn::{ConnId, ReplyMode, Waiting};
 use super::links::{Origin, ShardId, Shards};
+use super::witness::Happened;
 use super::{Batch, Caller, Shard, gates};
 use crate::order::mailbox::Mailbox;
 
@@ -23,6 +24,8 @@ use crate::order::mailbox::Mailbox;
 pub struct Together {
     pub origin: Origin,
     caller: Caller,
+    /// The number of the first among the connection's commands.
+    first: u64,
     commands: Vec<Member>,
     parts: Mailbox<Part>,
     /// All parts, once the last has arrived.
@@ -73,7 +76,7 @@ impl Shard {
             return 0;
         }
         let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
-        let client = conn.client;
+        let (client, first) = (conn.client, conn.commands + 1);
         let mut members = Vec::with_capacity(batch.commands.len());
         let mut shards = Shards::NONE;
         for decoded in &batch.commands {
@@ -97,6 +100,7 @@ impl Shard {
         let together = Together {
             origin,
             caller,
+            first,
             commands: members,
             parts: Mailbox::new(shards.len()),
             done: OnceLock::new(),
@@ -118,6 +122,7 @@ impl Shard {
         self.stopwatch = (self.env.stopwatch)();
         for (number, member) in together.commands.iter().enumerate() {
             if member.home == home {
+                self.links.as_deref_mut().expect("a batch has several boxes").set_member(number + 1);
                 let micros = self.run_member(together, member, &mut part.replies);
                 part.ends.push(part.replies.len());
                 if micros >= self.session.slow_from {
@@ -130,6 +135,7 @@ impl Shard {
                 }
             }
         }
+        self.links.as_deref_mut().expect("as above").set_member(0);
         let parts = together.parts.arrive(part)?;
         let set = together.done.set(parts);
         debug_assert!(set.is_ok(), "there is one last part");
@@ -141,6 +147,8 @@ impl Shard {
         let before = self.stopwatch;
         let (outcome, _) = self.execute(member.command, member.argv.as_args(), together.caller, false, out);
         self.commit();
+        let number = self.links.as_deref().map_or(0, |links| links.member() as u64 - 1);
+        self.testify_of(together.origin.client, together.first + number, Happened::Executed);
         self.stopwatch = (self.env.stopwatch)();
         let micros = self.stopwatch.saturating_sub(before);
         self.count_executed(member.command, micros, &outcome);
