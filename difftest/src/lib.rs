@@ -8,6 +8,7 @@
 //! - [`known`]: differences that are accepted, each with a reason.
 //! - [`campaign`]: many plans, with counts and floors; [`shrink`]: a failing plan made small.
 //! - [`transcript`], [`recording`], [`tape`]: cases kept as text, so that `cargo test` needs no reference.
+//! - [`sim`]: several shards under a scheduler, in one thread.
 //! - [`table`]: the command table against a server's own.
 //! - [`inprocess`]: the shard in this process, judged by the model; [`fuzzed`]: plans made of a fuzzer's bytes.
 //! - [`report`]: what the runs have shown, a row a command.
@@ -23,6 +24,7 @@ pub mod report;
 pub mod runner;
 pub mod server;
 pub mod shrink;
+pub mod sim;
 pub mod state;
 pub mod table;
 pub mod tape;

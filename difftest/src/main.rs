@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use kevy_difftest::bugs;
 use kevy_difftest::campaign::{self, Floors, Goals, Pair, describe};
 use kevy_difftest::inprocess;
 use kevy_difftest::known::Known;
@@ -16,7 +15,7 @@ use kevy_difftest::runner::{Counts, Nothing, Run, Stop};
 use kevy_difftest::server::{Program, Server};
 use kevy_difftest::shrink::shrink;
 use kevy_difftest::tape::{self, Tape};
-use kevy_difftest::{state, table, transcript};
+use kevy_difftest::{bugs, sim, state, table, transcript};
 use kevy_model::generator::{Gen, Generated, Plan, Prng, Scope, Step, Tally};
 
 #[global_allocator]
@@ -35,6 +34,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   table            COMMAND INFO, DOCS and GETKEYS of every row, compared with redis-server's
   report FILE...   CONFORMANCE.md from the tallies of runs
   bugs             whether the tests in this process notice faults that are switched on (--smoke, --budget S, --only NAME)
+  sim              several shards under a scheduler, in one thread (--seed N, --runs N, --seconds S, --exhaustive, --fine)
   serve ...        the kevy server that is compiled in, with the server's own options
 
   --redis PATH     the reference; redis-server by default
@@ -63,9 +63,11 @@ fn main() -> ExitCode {
         args.remove(0);
         return serve(args);
     }
-    if args.first().is_some_and(|first| first == "bugs") {
+    type Part = fn(&[String]) -> ExitCode;
+    let parts: [(&str, Part); 2] = [("bugs", bugs::main), ("sim", sim::main::main)];
+    if let Some((_, part)) = parts.iter().find(|(name, _)| args.first().is_some_and(|first| first == name)) {
         let args: Vec<String> = args[1..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
-        return bugs::main(&args);
+        return part(&args);
     }
     let result = Options::parse(&args).and_then(|options| match options.command.as_str() {
         "run" => run(&options),

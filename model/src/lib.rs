@@ -276,6 +276,17 @@ impl Model {
         Ok(self.take_step())
     }
 
+    /// Takes the transition of a request whose reply nobody has seen: that of a connection that was closed meanwhile.
+    /// What it chose at random stays unknown, so it must not.
+    pub fn step_unseen(&mut self, request: &Request) -> Step {
+        let before = self.advance(request.now);
+        (self.deliveries, self.closed) = (before.deliveries, before.closed);
+        self.answer(request, None);
+        self.serve_blocked(request.now);
+        self.resume(request.now);
+        self.take_step()
+    }
+
     /// How many frames the reply to `request` will have, messages to itself not counted.
     pub fn frames(&self, request: &Request) -> usize {
         // Most commands answer with one frame; only for the others is the future worth a copy of the state.

@@ -1,0 +1,343 @@
+//! What clients saw, and two judges of it.
+//!
+//! [`History::check`] takes the order that the witness claims, and asks the model to answer the same commands one after
+//! the other in that order: replies, messages, who is served among those who wait, what expires. Besides, the order must
+//! respect time: who was answered before another one asked comes first.
+//!
+//! [`History::search`] believes nobody: it looks for *some* order that respects time and in which the model answers the
+//! same. It takes exponential time, so it is for short histories, and there a wrong claim of the first judge would show.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use kevy::resp::Frame;
+use kevy_model::{Delivery, Model, Request, Step, judge};
+use kevy_server::shard::conn::ClientId;
+use kevy_server::shard::witness::{Event, Happened};
+
+use super::world::is_message;
+
+pub type Argv = Vec<Vec<u8>>;
+
+/// A command that a client sent.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    pub argv: Argv,
+    /// When it was sent, and when its reply was there.
+    pub invoked: u64,
+    pub returned: Option<u64>,
+}
+
+/// See the module documentation. Clients are numbered.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// By which the witness knows the clients.
+    pub ids: Vec<ClientId>,
+    pub operations: Vec<Vec<Operation>>,
+    /// What each received.
+    pub frames: Vec<Vec<Frame>>,
+    pub events: Vec<Event>,
+}
+
+impl History {
+    /// Operations that were answered.
+    pub fn answered(&self) -> usize {
+        self.operations.iter().flatten().filter(|operation| operation.returned.is_some()).count()
+    }
+
+    /// Judges the witness's order.
+    pub fn check(&self) -> Result<(), String> {
+        let mut events = self.events.clone();
+        events.sort_by_key(|event| event.at);
+        self.check_time(&events)?;
+        let mut replay = Replay::new(self);
+        for event in &events {
+            replay.follow(event)?;
+        }
+        replay.finish()
+    }
+
+    fn client(&self, id: ClientId) -> Option<usize> {
+        self.ids.iter().position(|&known| known == id)
+    }
+
+    /// Who was answered before another one asked comes before him, and time does not run backwards.
+    fn check_time(&self, events: &[Event]) -> Result<(), String> {
+        let (mut latest, mut clock) = (0, 0);
+        let mut known = BTreeSet::new();
+        for event in events {
+            if event.clock < clock {
+                return Err(format!("the clock went back from {clock} at {event:?}"));
+            }
+            clock = event.clock;
+            if !matches!(event.happened, Happened::Executed | Happened::Blocked)
+                || !known.insert((event.client, event.number))
+            {
+                continue;
+            }
+            let Some(client) = self.client(event.client) else { continue };
+            let Some(operation) = self.operations[client].get(event.number as usize - 1) else {
+                return Err(format!("nobody sent what was executed: {event:?}"));
+            };
+            if operation.returned.is_some_and(|returned| returned < latest) {
+                let argv = show(&operation.argv);
+                return Err(format!(
+                    "{argv} was answered before something was sent that comes before it: {event:?}"
+                ));
+            }
+            latest = latest.max(operation.invoked);
+        }
+        Ok(())
+    }
+
+    /// Looks for an order that explains what was seen. `None`: there are too many possibilities, or time has a part in
+    /// it.
+    pub fn search(&self, most: usize) -> Option<bool> {
+        let times =
+            |operation: &Operation| operation.argv.iter().any(|arg| arg == b"PX" || arg == b"PEXPIRE");
+        if self.operations.iter().flatten().any(times) {
+            return None;
+        }
+        let clients = self.operations.len();
+        let mut search = Search { history: self, seen: HashSet::new(), most };
+        let received = self.frames.iter().map(|frames| frames.iter().filter(|frame| !is_message(frame)));
+        let replies: Vec<Vec<Frame>> = received.map(|frames| frames.cloned().collect()).collect();
+        search.find(&Model::new(16), &vec![0; clients], &replies)
+    }
+}
+
+pub fn show(argv: &Argv) -> String {
+    argv.iter().map(|arg| arg.escape_ascii().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// The model, following the witness.
+#[derive(Clone)]
+struct Replay<'h> {
+    history: &'h History,
+    model: Model,
+    /// Frames of each client that were not judged yet.
+    frames: Vec<VecDeque<Frame>>,
+    /// How many commands of each client were executed.
+    done: Vec<u64>,
+    /// When those who wait will be answered without having got anything.
+    deadlines: BTreeMap<usize, i64>,
+}
+
+impl<'h> Replay<'h> {
+    fn new(history: &'h History) -> Self {
+        Self {
+            history,
+            model: Model::new(16),
+            frames: history.frames.iter().map(|frames| frames.iter().cloned().collect()).collect(),
+            done: vec![0; history.operations.len()],
+            deadlines: BTreeMap::new(),
+        }
+    }
+
+    fn follow(&mut self, event: &Event) -> Result<(), String> {
+        let Some(client) = self.history.client(event.client) else { return Ok(()) };
+        let now = event.clock as i64;
+        match event.happened {
+            Happened::Executed | Happened::Blocked => {
+                // What was refused or queued before it concerned nobody else.
+                while self.done[client] < event.number {
+                    self.execute(client, now)?;
+                }
+                let blocked =
+                    self.model.sessions.get(&client).is_some_and(|session| session.blocked.is_some());
+                if event.happened == Happened::Blocked && !blocked {
+                    return Err(format!("client {client} waits and should not: {event:?}"));
+                }
+                if event.happened == Happened::Executed && blocked {
+                    return Err(format!("client {client} was answered and should wait: {event:?}"));
+                }
+                Ok(())
+            }
+            Happened::Released => {
+                if self.deadlines.get(&client).is_none_or(|&deadline| deadline > now) {
+                    return Err(format!("client {client} was given up early: {event:?}"));
+                }
+                if let Some(session) = self.model.sessions.get_mut(&client)
+                    && let Some(blocked) = &mut session.blocked
+                {
+                    blocked.deadline = Some(now);
+                } else {
+                    return Err(format!("client {client} was given up though it was served: {event:?}"));
+                }
+                let step = self.model.advance(now);
+                self.delivered(step)
+            }
+            Happened::Closed => {
+                self.model.disconnect(client);
+                Ok(())
+            }
+        }
+    }
+
+    fn execute(&mut self, client: usize, now: i64) -> Result<(), String> {
+        let number = self.done[client] as usize;
+        self.done[client] += 1;
+        let Some(operation) = self.history.operations[client].get(number) else {
+            return Err(format!("client {client} never sent command {}", number + 1));
+        };
+        let request = Request { conn: client, now, argv: operation.argv.clone() };
+        let before = self.clone();
+        match self.step(&request) {
+            Ok(()) => Ok(()),
+            Err(error) => self.without_those_who_leave(before, &request).map_err(|_| error),
+        }
+    }
+
+    fn step(&mut self, request: &Request) -> Result<(), String> {
+        let client = request.conn;
+        let reply = match self.model.frames(request) {
+            0 => None,
+            _ => self.frames[client].pop_front(),
+        };
+        let expected = self.model.frames(request) > 0;
+        let step = if expected && reply.is_none() && self.will_close(client) {
+            self.model.step_unseen(request)
+        } else {
+            let step = self.model.step(request, reply.as_ref());
+            step.map_err(|divergence| {
+                let argv = show(&request.argv);
+                format!(
+                    "client {client}: {argv}\n  expected: {}\n  answered: {}",
+                    divergence.wanted, divergence.got
+                )
+            })?
+        };
+        self.delivered(step)?;
+        // Only the witness says whose time was up before he was served.
+        for (&client, session) in &mut self.model.sessions {
+            if let Some(blocked) = &mut session.blocked
+                && let Some(deadline) = blocked.deadline.take()
+            {
+                self.deadlines.insert(client, deadline);
+            }
+        }
+        Ok(())
+    }
+
+    /// A client that is served while it leaves may have left before: then it is the next one's turn.
+    fn without_those_who_leave(&mut self, before: Self, request: &Request) -> Result<(), String> {
+        let sessions = before.model.sessions.iter();
+        let leaving: Vec<usize> = sessions
+            .filter(|&(&client, session)| {
+                session.blocked.is_some() && self.will_close(client) && before.frames[client].is_empty()
+            })
+            .map(|(&client, _)| client)
+            .collect();
+        for some in 1..1_u32 << leaving.len().min(4) {
+            let mut again = before.clone();
+            for (bit, &client) in leaving.iter().enumerate().take(4) {
+                if some >> bit & 1 == 1 {
+                    again.model.disconnect(client);
+                }
+            }
+            if again.step(request).is_ok() {
+                *self = again;
+                return Ok(());
+            }
+        }
+        Err("they do not explain it".into())
+    }
+
+    fn will_close(&self, client: usize) -> bool {
+        let id = self.history.ids[client];
+        self.history.events.iter().any(|event| event.client == id && event.happened == Happened::Closed)
+    }
+
+    fn delivered(&mut self, step: Step) -> Result<(), String> {
+        step.deliveries.iter().try_for_each(|delivery| self.delivery(delivery))
+    }
+
+    fn delivery(&mut self, delivery: &Delivery) -> Result<(), String> {
+        let arrived = &mut self.frames[delivery.conn];
+        let mut frames: Vec<Frame> = (0..delivery.frames.len()).map_while(|_| arrived.pop_front()).collect();
+        for want in &delivery.frames {
+            let place = frames.iter().position(|frame| judge(want, frame, delivery.protocol).is_ok());
+            match place {
+                Some(place) => _ = frames.swap_remove(place),
+                None if frames.is_empty() && self.will_close(delivery.conn) => {}
+                None => {
+                    return Err(format!(
+                        "client {}: expected: {want:?}\n  answered: {frames:?}",
+                        delivery.conn
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing may be left that the model has not said.
+    fn finish(self) -> Result<(), String> {
+        for (client, frames) in self.frames.iter().enumerate() {
+            if let Some(frame) = frames.front() {
+                return Err(format!("client {client} received {frame:?}, which nobody said"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The search for an order.
+struct Search<'h> {
+    history: &'h History,
+    seen: HashSet<u64>,
+    most: usize,
+}
+
+impl Search<'_> {
+    /// Whether what is left can be explained. A command that waits is executed when it is answered. What was not
+    /// answered may have been executed or not.
+    fn find(&mut self, model: &Model, done: &[usize], replies: &[Vec<Frame>]) -> Option<bool> {
+        let history = self.history;
+        let left = |client: usize| history.operations[client].get(done[client]);
+        let clients = 0..history.operations.len();
+        if clients.clone().all(|client| left(client).is_none_or(|next| next.returned.is_none())) {
+            return Some(true);
+        }
+        if self.seen.len() >= self.most {
+            return None;
+        }
+        let mut hasher = DefaultHasher::new();
+        (done, format!("{:?}{:?}", model.dbs, model.sessions)).hash(&mut hasher);
+        if !self.seen.insert(hasher.finish()) {
+            return Some(false);
+        }
+        // Nobody may be executed who was sent after somebody was answered who is not yet.
+        let answered = clients.clone().filter_map(|client| left(client)?.returned).min();
+        let mut sure = true;
+        for client in clients {
+            let Some(next) = left(client) else { continue };
+            if answered.is_some_and(|answered| next.invoked > answered) {
+                continue;
+            }
+            let mut after = model.clone();
+            let request = Request { conn: client, now: 0, argv: next.argv.clone() };
+            let fits = match replies[client].get(done[client]) {
+                // Nobody would be served by it: who waits is looked at when he is answered.
+                Some(reply) if after.frames(&request) > 0 => after.step(&request, Some(reply)).is_ok(),
+                // Its time was up.
+                Some(reply) => reply.is_null(),
+                None if after.frames(&request) > 0 => {
+                    after.step_unseen(&request);
+                    true
+                }
+                None => false,
+            };
+            if fits {
+                let mut done = done.to_vec();
+                done[client] += 1;
+                match self.find(&after, &done, replies) {
+                    Some(true) => return Some(true),
+                    Some(false) => {}
+                    None => sure = false,
+                }
+            }
+        }
+        sure.then_some(false)
+    }
+}

@@ -1,0 +1,255 @@
+//! What clients send: random scenarios by a seed, and small ones of which all schedules are run.
+
+use kevy::keyspace::Slice;
+use kevy_model::generator::{Choices, Prng};
+use kevy_server::shard::realm::Realm;
+
+use super::history::Argv;
+use super::world::{SEED, Scenario, Script};
+
+/// Keys by the shard that they are at home in, the same number in each.
+pub fn keys(shards: usize, prefix: &str, each: usize) -> Vec<Vec<String>> {
+    let realm = Realm::slice(1, SEED, Slice { index: 0, count: shards });
+    let mut keys = vec![Vec::new(); shards];
+    for number in 0.. {
+        let key = format!("{prefix}{number}");
+        let home = realm.keyspace.dbs.home(key.as_bytes());
+        if keys[home].len() < each {
+            keys[home].push(key);
+        } else if keys.iter().all(|keys| keys.len() == each) {
+            break;
+        }
+    }
+    keys
+}
+
+/// The words of a command.
+pub fn argv(line: &str) -> Argv {
+    line.split_ascii_whitespace().map(|word| word.as_bytes().to_vec()).collect()
+}
+
+/// A random scenario.
+pub fn random(seed: u64, fine: bool) -> Scenario {
+    let mut choices = Prng::new(seed);
+    let shards = [1, 2, 2, 2, 3, 3, 4, 8][choices.below(8) as usize];
+    let mut writer = Writer::new(&mut choices, shards);
+    let clients = 2 + writer.choices.below(4) as usize;
+    let short = writer.choices.below(3) == 0;
+    let clients = (0..clients)
+        .map(|_| {
+            let bursts = 1 + writer.choices.below(if short { 2 } else { 8 });
+            let mut script = Script {
+                shard: writer.choices.below(shards as u32) as usize,
+                bursts: (0..bursts).map(|_| writer.burst(short)).collect(),
+                eager: writer.choices.below(2) == 0,
+                leaves: None,
+            };
+            if writer.choices.below(4) == 0 {
+                script.leaves = Some(1 + writer.choices.below(bursts) as usize);
+            }
+            if writer.choices.below(4) == 0 {
+                script.bursts.insert(0, vec![argv("HELLO 3"), argv("SUBSCRIBE c")]);
+            }
+            script
+        })
+        .collect();
+    let orders = [(2, 1), (2, 2), (4, 4), (16, 256)];
+    Scenario {
+        shards,
+        clients,
+        ticks: choices.below(8),
+        tick: 1 + u64::from(choices.below(3)),
+        order: orders[choices.below(4) as usize],
+        fragments: choices.below(2) == 0,
+        spurious: choices.below(2) == 0,
+        fine,
+    }
+}
+
+/// Writes commands over a few keys in every shard.
+struct Writer<'c> {
+    choices: &'c mut Prng,
+    strings: Vec<String>,
+    lists: Vec<String>,
+    sets: Vec<String>,
+    /// So many values were written: each is another one.
+    values: u32,
+}
+
+impl<'c> Writer<'c> {
+    fn new(choices: &'c mut Prng, shards: usize) -> Self {
+        let flat = |prefix| keys(shards, prefix, 1 + usize::from(shards < 3)).concat();
+        Self { choices, strings: flat("s"), lists: flat("l"), sets: flat("t"), values: 0 }
+    }
+
+    fn of(&mut self, words: &[&str]) -> String {
+        words[self.choices.below(words.len() as u32) as usize].to_owned()
+    }
+
+    fn string(&mut self) -> String {
+        self.strings[self.choices.below(self.strings.len() as u32) as usize].clone()
+    }
+
+    fn list(&mut self) -> String {
+        self.lists[self.choices.below(self.lists.len() as u32) as usize].clone()
+    }
+
+    fn set(&mut self) -> String {
+        self.sets[self.choices.below(self.sets.len() as u32) as usize].clone()
+    }
+
+    fn value(&mut self) -> String {
+        self.values += 1;
+        format!("v{}", self.values)
+    }
+
+    fn burst(&mut self, short: bool) -> Vec<Argv> {
+        let count = 1 + self.choices.below(if short { 2 } else { 6 });
+        match self.choices.below(8) {
+            0 => self.transaction(count),
+            1 => (0..count).map(|_| self.simple()).map(|line| argv(&line)).collect(),
+            _ => (0..count).map(|_| self.any()).map(|line| argv(&line)).collect(),
+        }
+    }
+
+    fn transaction(&mut self, count: u32) -> Vec<Argv> {
+        let mut lines = Vec::new();
+        if self.choices.below(2) == 0 {
+            let (a, b) = (self.string(), self.list());
+            lines.push(format!("WATCH {a} {b}"));
+            lines.push(format!("GET {a}"));
+        }
+        lines.push("MULTI".to_owned());
+        for _ in 0..count {
+            let line = self.any();
+            // What a transaction may not contain, or what makes no difference there.
+            if !line.starts_with("FLUSHALL") || self.choices.below(2) == 0 {
+                lines.push(line);
+            }
+        }
+        lines.push(self.of(&["EXEC", "EXEC", "EXEC", "DISCARD"]));
+        lines.iter().map(|line| argv(line)).collect()
+    }
+
+    /// A command that needs one key, mostly: pipelines of them are batches.
+    fn simple(&mut self) -> String {
+        let (s, l, v) = (self.string(), self.list(), self.value());
+        match self.choices.below(9) {
+            0 | 1 => format!("SET {s} {v}"),
+            2 | 3 => format!("GET {s}"),
+            4 => format!("APPEND {s} {v}"),
+            5 | 6 => format!("RPUSH {l} {v}"),
+            7 => format!("LPOP {l}"),
+            _ => format!("LRANGE {l} 0 -1"),
+        }
+    }
+
+    fn any(&mut self) -> String {
+        let (s, s2, l, l2) = (self.string(), self.string(), self.list(), self.list());
+        let (t, t2, v, v2) = (self.set(), self.set(), self.value(), self.value());
+        let timeout = self.of(&["0", "0", "0.003", "0.02"]);
+        let (end, end2) = (self.of(&["LEFT", "RIGHT"]), self.of(&["LEFT", "RIGHT"]));
+        match self.choices.below(48) {
+            0..9 => self.simple(),
+            9 | 10 => format!("MSET {s} {v} {s2} {v2}"),
+            11 | 12 => format!("MGET {s} {s2} {s}"),
+            13 => format!("MSETNX {s} {v} {s2} {v2}"),
+            14 => format!("DEL {s} {l}"),
+            15 => format!("DEL {s} {s2}"),
+            16 => format!("EXISTS {s} {s2} {l}"),
+            17 => format!("RENAME {s} {s2}"),
+            18 => format!("RENAME {l} {l2}"),
+            19 => format!("COPY {l} {l2} REPLACE"),
+            20..23 => format!("LMOVE {l} {l2} {end} {end2}"),
+            23 => format!("RPUSH {l} {v} {v2}"),
+            24 => format!("LPUSH {l} {v}"),
+            25..28 => format!("BLPOP {l} {l2} {timeout}"),
+            28 => format!("BLPOP {l} {timeout}"),
+            29 => format!("BRPOP {l} {l2} {timeout}"),
+            30 | 31 => format!("BLMOVE {l} {l2} {end} {end2} {timeout}"),
+            32 => format!("BLMPOP {timeout} 2 {l} {l2} {end} COUNT 2"),
+            33 => format!("LMPOP 2 {l} {l2} {end}"),
+            34 => format!("SADD {t} {v} {v2}"),
+            35 => format!("SUNIONSTORE {t} {t2} {t}"),
+            36 => format!("SMOVE {t} {t2} {v}"),
+            37 => format!("SUNION {t} {t2}"),
+            38 => format!("SET {s} {v} PX {}", 2 + self.choices.below(5)),
+            39 => format!("PEXPIRE {s} {}", 1 + self.choices.below(5)),
+            40 => "DBSIZE".to_owned(),
+            41 => "KEYS *".to_owned(),
+            42 if self.choices.below(3) == 0 => "FLUSHALL".to_owned(),
+            43 | 44 => format!("PUBLISH c {v}"),
+            45 => format!("BITOP OR {s} {s} {s2}"),
+            46 => format!("SORT {l} BY s* GET s*"),
+            _ => format!("LRANGE {l} 0 -1"),
+        }
+    }
+}
+
+/// A small scenario with a name.
+pub struct Small {
+    pub name: &'static str,
+    pub scenario: Scenario,
+}
+
+/// Scenarios of two and three shards, two and three clients, and up to three transactions.
+pub fn small(fine: bool) -> Vec<Small> {
+    // Clients as (shard, commands; `|` begins a new burst). Keys: `a` and `b` at home in shards 0, 1; `c` in 2.
+    let scenario = |name, shards: usize, ticks: u32, clients: &[(usize, &str)]| {
+        let names = ["a", "b", "c"];
+        let homes = keys(shards, "k", 2);
+        let word = |word: &str| {
+            let place = names.iter().position(|name| word.eq(*name));
+            let second = ["a2", "b2", "c2"].iter().position(|name| word.eq(*name));
+            place
+                .map(|place| homes[place][0].clone())
+                .or(second.map(|place| homes[place][1].clone()))
+                .unwrap_or_else(|| word.to_owned())
+        };
+        let line = |line: &str| argv(&line.split_ascii_whitespace().map(word).collect::<Vec<_>>().join(" "));
+        let clients = clients
+            .iter()
+            .map(|&(shard, text)| Script {
+                shard,
+                bursts: text
+                    .split('|')
+                    .map(|burst| burst.split(';').filter(|text| !text.trim().is_empty()).map(line).collect())
+                    .collect(),
+                eager: false,
+                leaves: text.contains("vanish").then_some(text.split('|').count() - 1),
+            })
+            .collect();
+        let scenario = Scenario {
+            shards,
+            clients,
+            ticks,
+            tick: 5,
+            order: (2, 2),
+            fragments: false,
+            spurious: false,
+            fine,
+        };
+        Small { name, scenario }
+    };
+    vec![
+        scenario("mset-mget", 2, 0, &[(0, "MSET a 1 b 1"), (1, "MGET a b")]),
+        scenario("mset-mset-get", 2, 0, &[(0, "MSET a 1 b 1"), (1, "MSET b 2 a 2 | MGET a b")]),
+        scenario("batches", 2, 0, &[(0, "SET a 1; SET b 1"), (1, "GET b; GET a")]),
+        scenario("batch-visits", 2, 0, &[(0, "APPEND a 1; APPEND b 1"), (1, "GET a | GET b")]),
+        scenario("del-two", 2, 0, &[(0, "MSET a 1 b 1 | DEL a b"), (1, "EXISTS a b")]),
+        scenario("rename", 2, 0, &[(0, "SET a 1 | RENAME a b"), (1, "MGET a b")]),
+        scenario("lmove", 2, 0, &[(0, "RPUSH a x | LMOVE a b LEFT LEFT"), (1, "LMOVE b a LEFT LEFT")]),
+        scenario("watch-exec", 2, 0, &[(0, "WATCH b | MULTI; INCR a; EXEC"), (1, "SET b 1")]),
+        scenario("multi-both", 2, 0, &[(0, "MULTI; INCR a; INCR b; EXEC"), (1, "MGET b a")]),
+        scenario("blpop-two", 2, 0, &[(0, "BLPOP a b 0"), (1, "RPUSH b x")]),
+        scenario("blpop-race", 2, 0, &[(0, "BLPOP a b 0"), (1, "BLPOP b 0"), (1, "RPUSH b x y")]),
+        scenario("blpop-batch", 2, 0, &[(0, "BLPOP a b 0"), (1, "RPUSH a x; RPUSH b y; LRANGE a 0 -1")]),
+        scenario("flushall", 2, 0, &[(0, "MSET a 1 b 1 | FLUSHALL"), (1, "MGET a b")]),
+        scenario("publish", 2, 0, &[(0, "HELLO 3; SUBSCRIBE c"), (1, "PUBLISH c 1"), (0, "PUBLISH c 2")]),
+        scenario("expiry", 2, 1, &[(0, "SET b 1 PX 3 | MGET a b"), (1, "GET b | GET b")]),
+        scenario("timeout", 2, 1, &[(0, "BLPOP a b 0.003"), (1, "RPUSH b x | LRANGE b 0 -1")]),
+        scenario("vanish-blocked", 2, 0, &[(0, "BLPOP a b 0 | vanish"), (1, "RPUSH b x | LRANGE b 0 -1")]),
+        scenario("three-shards", 3, 0, &[(0, "MSET b 1 c 1"), (1, "MGET c b"), (2, "GET b")]),
+        scenario("three-batches", 3, 0, &[(0, "SET b 1; SET c 1"), (2, "GET c | GET b")]),
+    ]
+}
