@@ -6,7 +6,7 @@
 //! adds (BLMOVE) is offered in the next round.
 
 use crate::number::{LongDouble, int_from};
-use crate::{Answer, Ask, Bytes, Delivery, Millis, Model, Value, Want};
+use crate::{Answer, Ask, Bytes, Delivery, Millis, Model, Step, Value, Want};
 
 /// A client in a blocking command.
 #[derive(Clone, Debug)]
@@ -92,6 +92,9 @@ impl Model {
     }
 
     pub(crate) fn serve_blocked(&mut self, now: Millis) {
+        if self.serves_later {
+            self.ready.clear();
+        }
         while !self.ready.is_empty() {
             for ready in std::mem::take(&mut self.ready) {
                 for conn in self.waiting_for(&ready) {
@@ -103,6 +106,27 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// Serves a client that waits, for a runner to whom a server tells when it does so. It must be the longest-waiting
+    /// one of those who could be served from one of its keys.
+    pub fn serve_now(&mut self, conn: usize, now: Millis) -> Result<Step, String> {
+        let blocked = self.session(conn).blocked.clone().ok_or("it waits for nothing")?;
+        let fits = |blocked: &Blocked, key: &Bytes| {
+            self.dbs[blocked.db].get(key).is_some_and(|entry| blocked.on.is(&entry.value))
+        };
+        let first = |key: &&Bytes| {
+            let waiting = self.waiting_for(&(blocked.db, (*key).clone()));
+            let served = waiting
+                .into_iter()
+                .find(|conn| self.sessions[conn].blocked.as_ref().is_some_and(|blocked| fits(blocked, key)));
+            served == Some(conn)
+        };
+        if !blocked.keys.iter().filter(|key| fits(&blocked, key)).any(|key| first(&key)) {
+            return Err("others have waited longer, or there is nothing for it".into());
+        }
+        self.serve(conn, blocked, now);
+        Ok(self.take_step())
     }
 
     fn serve(&mut self, conn: usize, blocked: Blocked, now: Millis) {

@@ -184,6 +184,8 @@ pub struct Model {
     pub config: BTreeMap<String, String>,
     /// How much later than the request's time the server's clock may be. See the module documentation.
     pub slack: Millis,
+    /// Clients that wait are not served when they can be, but when the runner says so: [`Model::serve_now`].
+    pub serves_later: bool,
     /// Iterations by SCAN and its like, for their guarantee.
     iterations: scan::Iterations,
     /// Keys added in this step under which clients wait, in order.
@@ -240,6 +242,7 @@ impl Model {
             sessions: BTreeMap::new(),
             config: config::default_config(),
             slack: 0,
+            serves_later: false,
             iterations: scan::Iterations::default(),
             ready: Vec::new(),
             blocked_so_far: 0,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::scenario::{random, small};
 use super::schedule;
-use super::{Counts, exhaustive, judge, run};
+use super::{Counts, exhaustive, judge, run, shrink};
 
 const USAGE: &str = "kevy-difftest sim [--seed N] [--runs N] [--seconds N] [--fine]
                  runs that many random scenarios, or for so long, from the seed on
@@ -70,6 +70,15 @@ fn random_schedules(options: &Options) -> ExitCode {
         if let Err(fault) = run(&scenario, &mut *schedule, &mut counts) {
             println!("seed {seed}: {:?}: {}", fault.property, fault.text);
             print!("{scenario}");
+            let least = shrink(&scenario, fault.property, seed);
+            println!("smaller:\n{least}");
+            for other in 0..40 {
+                let mut schedule = schedule::of(seed + other * 4, least.shards, 200);
+                if let Err(fault) = run(&least, &mut *schedule, &mut counts) {
+                    println!("{:?}: {}", fault.property, fault.text);
+                    break;
+                }
+            }
             return ExitCode::FAILURE;
         }
     }

@@ -48,11 +48,59 @@ pub fn run(
     judge(&history, steps, counts)
 }
 
+/// A scenario that fails in the same way with less to it.
+pub fn shrink(scenario: &Scenario, property: Property, seed: u64) -> Scenario {
+    let fails = |scenario: &Scenario| {
+        (0..12).any(|other| {
+            let mut schedule = schedule::of(seed + other * 4, scenario.shards, 200);
+            let outcome = run(scenario, &mut *schedule, &mut Counts::default());
+            outcome.is_err_and(|fault| fault.property == property)
+        })
+    };
+    let mut least = scenario.clone();
+    loop {
+        let mut smaller = Vec::new();
+        for client in 0..least.clients.len() {
+            let mut without = least.clone();
+            without.clients.remove(client);
+            smaller.push(without);
+            for burst in 0..least.clients[client].bursts.len() {
+                let mut without = least.clone();
+                without.clients[client].bursts.remove(burst);
+                smaller.push(without);
+                for command in 0..least.clients[client].bursts[burst].len() {
+                    let mut without = least.clone();
+                    without.clients[client].bursts[burst].remove(command);
+                    smaller.push(without);
+                }
+            }
+        }
+        for (from, to) in [(least.ticks, 0)] {
+            if from != to {
+                smaller.push(Scenario { ticks: to, ..least.clone() });
+            }
+        }
+        if least.fragments {
+            smaller.push(Scenario { fragments: false, ..least.clone() });
+        }
+        if least.spurious {
+            smaller.push(Scenario { spurious: false, ..least.clone() });
+        }
+        let Some(next) = smaller.into_iter().find(|scenario| !scenario.clients.is_empty() && fails(scenario))
+        else {
+            return least;
+        };
+        least = next;
+    }
+}
+
 fn judge(history: &history::History, steps: u64, counts: &mut Counts) -> Result<(), Fault> {
     counts.runs += 1;
     counts.steps += steps;
     counts.operations += history.answered() as u64;
-    let verdict = history.check().map_err(|text| Fault { property: Property::Order, text });
+    let verdict = history
+        .check()
+        .map_err(|text| Fault { property: Property::Order, text: format!("{text}\n{}", history.text()) });
     let length: usize = history.operations.iter().map(Vec::len).sum();
     if length <= SEARCHED.0 {
         match history.search(SEARCHED.1) {

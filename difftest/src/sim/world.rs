@@ -77,7 +77,7 @@ struct Client {
     /// How many of the frames are replies.
     replies: usize,
     connected: bool,
-    left: bool,
+    left: Option<u64>,
     conn: Option<ConnId>,
     id: ClientId,
     /// The server has closed the connection.
@@ -91,7 +91,7 @@ impl Client {
 
     /// Whether it has something to do.
     fn can_act(&self) -> bool {
-        if self.left || self.closed {
+        if self.left.is_some() || self.closed {
             return false;
         }
         if self.script.leaves.is_some_and(|at| self.begun >= at) {
@@ -287,7 +287,7 @@ pub enum Property {
 const HEALING: usize = 40;
 
 /// Steps after which a run goes nowhere.
-const MOST_STEPS: u64 = 2_000_000;
+const MOST_STEPS: u64 = 200_000;
 
 struct Running {
     fiber: Fiber,
@@ -387,10 +387,9 @@ impl Simulation {
             }
             self.steps += 1;
             if self.steps > MOST_STEPS {
-                return Err(Fault {
-                    property: Property::Quiet,
-                    text: format!("it comes to no end: {enabled:?}"),
-                });
+                let paused: Vec<Pause> = self.threads.iter().map(|thread| thread.paused).collect();
+                let text = format!("it comes to no end: {enabled:?} of threads that {paused:?}");
+                return Err(Fault { property: Property::Quiet, text });
             }
             let actor = schedule.choose(&enabled);
             trace.step(actor);
@@ -470,7 +469,7 @@ impl Simulation {
             world.inboxes[shard].push_back(Input::Accept(number));
         }
         if client.script.leaves.is_some_and(|at| client.begun >= at) {
-            client.left = true;
+            client.left = Some(instant);
             world.inboxes[shard].push_back(Input::Close(number));
             return;
         }
@@ -504,8 +503,11 @@ impl Simulation {
     fn check_waiting(&mut self) -> Result<(), Fault> {
         let unanswered: Vec<(usize, usize, ConnId)> = {
             let world = self.world.borrow();
-            let waiting =
-                world.clients.iter().enumerate().filter(|(_, client)| !client.closed && !client.left);
+            let waiting = world
+                .clients
+                .iter()
+                .enumerate()
+                .filter(|(_, client)| !client.closed && client.left.is_none());
             let waiting = waiting.filter(|(_, client)| !client.is_answered());
             waiting
                 .map(|(number, client)| (number, client.script.shard, client.conn.expect("it was accepted")))
@@ -619,6 +621,7 @@ impl Simulation {
         let clients = world.clients.iter();
         History {
             ids: clients.clone().map(|client| client.id).collect(),
+            left: clients.clone().map(|client| client.left).collect(),
             frames: clients.clone().map(|client| client.frames.clone()).collect(),
             operations: clients.map(|client| client.operations.clone()).collect(),
             events: self.witness.take(),

@@ -216,6 +216,8 @@ pub struct Links {
     clock: UnixMillis,
     /// Shards to be notified of what was appended.
     notify: Shards,
+    /// Where the order ended when it was found full last.
+    refused: Option<Position>,
     /// What could not be appended yet because the log was full, in order.
     unsent: VecDeque<Arc<Entry>>,
     /// Connections whose command is to be read again.
@@ -254,6 +256,7 @@ impl Links {
             ringers,
             clock: 0,
             notify: Shards::NONE,
+            refused: None,
             unsent: VecDeque::new(),
             stalled: Vec::new(),
             owes: false,
@@ -310,8 +313,13 @@ impl Links {
                 Ok(position)
             }
             Err(full) => {
-                for laggard in full.laggards {
-                    self.notify = self.notify.with(Shards::one(laggard));
+                // Once is enough: who is notified follows the order to its end, or lies in a gather that was notified of.
+                // To go on notifying would be to wait for them.
+                let tail = self.log.tail();
+                if self.refused.replace(tail) != Some(tail) {
+                    for laggard in full.laggards {
+                        self.notify = self.notify.with(Shards::one(laggard));
+                    }
                 }
                 Err(full.entry)
             }
@@ -648,7 +656,10 @@ impl Shard {
             self.testify(id);
             return true;
         }
+        // Messages come in the order of the own box: whoever gets some must not be answered from another one ahead of it.
+        let listens = self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
         if let Some(other) = needs.single()
+            && !listens
             && let Some(hand) = self.visit(other)
         {
             let position = hand.links.as_deref().map_or(0, |links| links.cursor.position());
@@ -748,11 +759,18 @@ impl Shard {
     fn serve_gathered(&mut self, origin: Origin) {
         let id = origin.conn;
         let number = self.realm.waiters.number(id);
+        let waits = self
+            .conn(id)
+            .is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked);
         let mut offered = Vec::new();
-        self.everywhere(|shard| offered.extend(shard.realm.take_claim(origin, number)));
-        if self.conn(id).is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked)
-        {
-            self.serve(id);
+        if waits && !self.has_what_it_waits_for(id) {
+            // Somebody who was called for another key has taken it. It keeps its places.
+            self.everywhere(|shard| offered.extend(shard.realm.waiters.uncall(origin)));
+        } else {
+            self.everywhere(|shard| offered.extend(shard.realm.take_claim(origin, number)));
+            if waits {
+                self.serve(id);
+            }
         }
         // Who stands behind it was not offered the key meanwhile.
         for key in offered {
@@ -760,6 +778,18 @@ impl Shard {
                 home.realm.offer_again(key);
             }
         }
+    }
+
+    /// Whether one of the keys that a connection waits for holds something for it. All their boxes are here.
+    fn has_what_it_waits_for(&self, id: ConnId) -> bool {
+        let Some(waiter) = self.realm.waiters.get(id) else { return false };
+        let (now, args) = (self.data_now(), waiter.argv.as_args());
+        waiter.block.keys.iter().any(|&index| {
+            let entry = self.realm.keyspace.dbs.find(waiter.db, args.at(index));
+            entry.is_some_and(|entry| {
+                entry.deadline().is_none_or(|deadline| now <= deadline) && waiter.block.kind.matches(entry)
+            })
+        })
     }
 
     /// A key is ready for a connection of another shard, or for one that waits on several: its command runs again with
@@ -772,14 +802,18 @@ impl Shard {
         appended
     }
 
-    /// Whether a command has to wait for somebody who waited longer. Then its connection is stalled, and tries again
-    /// when the order has been followed. Without this, one pipeline could push to a key and take away what it pushed.
+    /// Whether a command has to wait for somebody who waited longer, or for messages that come before its reply. Then
+    /// its connection is stalled, and tries again when the order has been followed. Without this, one pipeline could push
+    /// to a key and take away what it pushed.
     pub(super) fn stalls(&mut self, id: ConnId) -> bool {
-        let owes = self.owes();
-        if owes {
+        let Some(links) = self.links.as_deref() else { return false };
+        let behind = links.cursor.position() < links.seen;
+        let stalls =
+            links.owes || behind && self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
+        if stalls {
             self.stall(id);
         }
-        owes
+        stalls
     }
 
     /// A number for a connection's wait on other boxes.

@@ -756,13 +756,17 @@ impl Shard {
                 multi.memory += argv.memory();
                 multi.queue.push(Queued { command, argv });
                 Reply::new(&mut out, conn.protocol).simple("QUEUED");
+                self.testify(id);
             }
             Ok(gates::Admitted::Postpone) => {
                 let conn = self.conns[id.0 as usize].as_deref_mut().expect("nothing has closed it");
                 conn.waiting = Waiting::Paused;
                 conn.commands -= 1;
             }
-            Err(error) => self.write_error(id, &error, &mut out),
+            Err(error) => {
+                self.write_error(id, &error, &mut out);
+                self.testify(id);
+            }
         }
         self.put_back(id, out, start);
         if self.realm.is_ready() {

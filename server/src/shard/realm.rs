@@ -373,6 +373,19 @@ impl Waiters {
         standing.push(Place { number: claim.number, key: at, ticket });
     }
 
+    /// A connection that was called did not find anything. Gives the keys that it waits for.
+    pub fn uncall(&mut self, origin: Origin) -> Vec<DbKey> {
+        let places = self.claims.get(&(origin.shard, origin.conn)).map_or(&[][..], Vec::as_slice);
+        for Place { key, ticket, .. } in places {
+            if let Some(Standing::Claim(claim)) =
+                self.queues.get_mut(key).and_then(|queue| queue.clients.get_mut(ticket))
+            {
+                claim.called = false;
+            }
+        }
+        places.iter().map(|place| place.key.clone()).collect()
+    }
+
     /// See [`Realm::take_claim`].
     fn take_claim(&mut self, origin: Origin, number: Option<u64>) -> Vec<DbKey> {
         let at = (origin.shard, origin.conn);

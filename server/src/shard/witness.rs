@@ -89,7 +89,9 @@ impl Shard {
         let position = guests.map(|guest| guest.position()).fold(links.position(), Position::max);
         let instant = witness.instants.fetch_add(1, Ordering::SeqCst);
         let at = At { position, member: links.member(), instant };
-        let event = Event { at, clock: self.data_now(), client, number, happened };
+        // The order's time, which commands run at; whose time is up is seen by the own clock.
+        let clock = if happened == Happened::Released { self.now.unix } else { self.data_now() };
+        let event = Event { at, clock, client, number, happened };
         witness.events.lock().expect("nobody panics while he holds it").push(event);
     }
 }
