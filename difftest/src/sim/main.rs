@@ -52,7 +52,9 @@ pub fn main(args: &[String]) -> ExitCode {
         }
     };
     // Panics are told with the run that they belong to.
-    std::panic::set_hook(Box::new(|_| {}));
+    if std::env::var_os("RUST_BACKTRACE").is_none() {
+        std::panic::set_hook(Box::new(|_| {}));
+    }
     if options.exhaustive { all_schedules(&options) } else { random_schedules(&options) }
 }
 

@@ -196,15 +196,14 @@ pub struct Small {
 pub fn small(fine: bool) -> Vec<Small> {
     // Clients as (shard, commands; `|` begins a new burst). Keys: `a` and `b` at home in shards 0, 1; `c` in 2.
     let scenario = |name, shards: usize, ticks: u32, clients: &[(usize, &str)]| {
-        let names = ["a", "b", "c"];
         let homes = keys(shards, "k", 2);
         let word = |word: &str| {
-            let place = names.iter().position(|name| word.eq(*name));
-            let second = ["a2", "b2", "c2"].iter().position(|name| word.eq(*name));
-            place
-                .map(|place| homes[place][0].clone())
-                .or(second.map(|place| homes[place][1].clone()))
-                .unwrap_or_else(|| word.to_owned())
+            let named = |(second, names): (usize, [&str; 3])| {
+                let place = names.iter().position(|name| word.eq(*name))?;
+                homes.get(place).map(|keys| keys[second].clone())
+            };
+            let mut keys = [(0, ["a", "b", "c"]), (1, ["a2", "b2", "c2"])].into_iter().filter_map(named);
+            keys.next().unwrap_or_else(|| word.to_owned())
         };
         let line = |line: &str| argv(&line.split_ascii_whitespace().map(word).collect::<Vec<_>>().join(" "));
         let clients = clients

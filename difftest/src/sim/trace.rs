@@ -27,6 +27,8 @@ pub struct Trace {
     steps: usize,
     #[cfg_attr(not(kevy_sim), allow(dead_code))]
     fine: bool,
+    #[cfg_attr(not(kevy_sim), allow(dead_code))]
+    held: bool,
 }
 
 /// The states in which runs have been.
@@ -114,7 +116,7 @@ fn hook(on: bool) {
         if !fiber::inside() {
             return;
         }
-        let fine = TRACE.with_borrow(|trace| trace.fine);
+        let fine = TRACE.with_borrow(|trace| trace.fine && !trace.held);
         if fine {
             fiber::pause(Pause::Access);
         }
@@ -126,6 +128,11 @@ fn hook(on: bool) {
 /// Nobody tells of accesses in this build; where threads wait is still a pause.
 #[cfg(not(kevy_sim))]
 fn hook(_: bool) {}
+
+/// From here on, accesses are no places to let another thread go on; or they are again.
+pub fn hold(on: bool) {
+    TRACE.with_borrow_mut(|trace| trace.held = on);
+}
 
 /// The address of something shared.
 pub fn address<T>(of: &T) -> usize {
