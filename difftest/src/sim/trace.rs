@@ -28,7 +28,7 @@ pub struct Trace {
     #[cfg_attr(not(kevy_sim), allow(dead_code))]
     fine: bool,
     #[cfg_attr(not(kevy_sim), allow(dead_code))]
-    held: bool,
+    held: Vec<Actor>,
 }
 
 /// The states in which runs have been.
@@ -116,7 +116,7 @@ fn hook(on: bool) {
         if !fiber::inside() {
             return;
         }
-        let fine = TRACE.with_borrow(|trace| trace.fine && !trace.held);
+        let fine = TRACE.with_borrow(|trace| trace.fine && !trace.held.iter().any(|held| Some(*held) == trace.actor));
         if fine {
             fiber::pause(Pause::Access);
         }
@@ -129,9 +129,13 @@ fn hook(on: bool) {
 #[cfg(not(kevy_sim))]
 fn hook(_: bool) {}
 
-/// From here on, accesses are no places to let another thread go on; or they are again.
+/// From here on, accesses of the thread that runs are no places to let another one go on; or they are again.
 pub fn hold(on: bool) {
-    TRACE.with_borrow_mut(|trace| trace.held = on);
+    TRACE.with_borrow_mut(|trace| {
+        let actor = trace.actor;
+        trace.held.retain(|held| Some(*held) != actor);
+        trace.held.extend(actor.filter(|_| on));
+    });
 }
 
 /// The address of something shared.

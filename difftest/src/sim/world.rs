@@ -493,8 +493,8 @@ impl Simulation {
             }
         }
         let mut bytes = std::mem::take(&mut client.rest);
-        if self.scenario.fragments && schedule.decide(3) == 0 {
-            client.rest = bytes.split_off(1 + schedule.decide(bytes.len() as u32) as usize);
+        if self.scenario.fragments && bytes.len() > 1 && schedule.decide(3) == 0 {
+            client.rest = bytes.split_off(1 + schedule.decide(bytes.len() as u32 - 1) as usize);
         }
         world.inboxes[shard].push_back(Input::Bytes(number, bytes));
     }

@@ -79,6 +79,8 @@ pub struct Log<E> {
 pub struct Full<E> {
     /// What was to be appended.
     pub entry: Arc<E>,
+    /// The position that it would have got.
+    pub position: Position,
     /// The boxes whose cursors stand in the way, at least one. Notify them.
     pub laggards: Vec<usize>,
 }
@@ -133,7 +135,7 @@ impl<E: Send + Sync> Log<E> {
                     if !laggards.is_empty() {
                         // SAFETY: it came from `into_raw` above and is in no slot.
                         let entry = unsafe { Arc::from_raw(entry.cast_const()) };
-                        return Err(Full { entry, laggards });
+                        return Err(Full { entry, position: tail, laggards });
                     }
                 }
             }

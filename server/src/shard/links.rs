@@ -315,8 +315,7 @@ impl Links {
             Err(full) => {
                 // Once is enough: who is notified follows the order to its end, or lies in a gather that was notified of.
                 // To go on notifying would be to wait for them.
-                let tail = self.log.tail();
-                if self.refused.replace(tail) != Some(tail) {
+                if self.refused.replace(full.position) != Some(full.position) {
                     for laggard in full.laggards {
                         self.notify = self.notify.with(Shards::one(laggard));
                     }

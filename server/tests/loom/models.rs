@@ -474,7 +474,7 @@ fn try_append(log: &Log<Watched>, value: u32) -> Option<u64> {
             assert!(log.tail() > position, "no append returns before the tail covers it");
             Some(position)
         }
-        Err(Full { entry, laggards }) => {
+        Err(Full { entry, laggards, .. }) => {
             assert!(entry.get() == value && !laggards.is_empty());
             None
         }
