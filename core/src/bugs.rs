@@ -72,6 +72,8 @@ pub enum Class {
     Limit,
     /// Data is lost or misplaced in a structure.
     Structure,
+    /// Several shards are not as one.
+    Shards,
 }
 
 bugs! {
@@ -395,6 +397,132 @@ bugs! {
     EmptyCollectionsStay in Structure;
     /// SWAPDB swaps nothing.
     SwapdbOnlyAnswers in Structure;
+    /// Who appends to the order tells nobody.
+    AppendNotifiesNobody in Shards;
+    /// Who appends to the order tells one of the shards that are named.
+    AppendNotifiesOne in Shards;
+    /// Who finds the order full notifies the laggards again and again, box in hand.
+    FullOrderIsWaitedFor in Shards;
+    /// Who finds the order full tells nobody who is behind.
+    LaggardsStay in Shards;
+    /// What is to be told to other shards is dropped while the order is full.
+    MessagesLostWhenFull in Shards;
+    /// A box goes into a gather before others know what it has appended.
+    GatherBeforeNotice in Shards;
+    /// The boxes of a gather are put without looking what came meanwhile.
+    GatherLeavesUnsynced in Shards;
+    /// A visited box is left without having followed what was appended by it.
+    LeftBehind in Shards;
+    /// A visited box is left although its thread has something to do for it.
+    LeftWithWork in Shards;
+    /// A box is handed to its owner without waking him.
+    HandedSilently in Shards;
+    /// One box alone moves past a gather.
+    GatherPassedByOne in Shards;
+    /// Who waits for what a gather did is called after its boxes are free.
+    ServedAfterGather in Shards;
+    /// Who waits for what a visitor did is called after the box is free.
+    ServedAfterVisit in Shards;
+    /// Nobody appends that time has passed.
+    TimeStandsStill in Shards;
+    /// A batch is executed at the time before its entry's.
+    BatchAtOldTime in Shards;
+    /// Who completes a batch does not tell its connection's shard.
+    BatchDoneUntold in Shards;
+    /// A wait that is over is not forgotten by other shards.
+    UnwaitIgnored in Shards;
+    /// A connection goes on at its own box's place after a batch that is ahead of it.
+    BatchUnseen in Shards;
+    /// A connection goes on at its own box's place after a visit that was ahead of it.
+    VisitUnseen in Shards;
+    /// A connection goes on at its own box's place whatever it has seen.
+    SeenIgnored in Shards;
+    /// The time of entries is not adopted.
+    EntryTimeIgnored in Shards;
+    /// A thread is not told that somebody's time ends earlier than it sleeps.
+    TimeoutsLate in Shards;
+    /// Commands run at the time of the thread that executes them.
+    TimeOfExecutor in Shards;
+    /// A guest goes home without its keyspace.
+    GuestKeptKeyspace in Shards;
+    /// A subscriber is answered from another box ahead of its messages.
+    ListenersVisit in Shards;
+    /// A visitor does not follow the order before it executes.
+    VisitedUnsynced in Shards;
+    /// A visitor's command runs before somebody who has been called.
+    VisitorsIgnoreDebts in Shards;
+    /// A command that had to wait for room is not tried again.
+    StalledForGood in Shards;
+    /// Who is called and finds nothing loses its place.
+    CalledInVainGoesLast in Shards;
+    /// Who stands behind somebody who was called is not offered what he leaves.
+    OthersNotOffered in Shards;
+    /// That somebody has been called is not noted.
+    CallsAreNoDebts in Shards;
+    /// A subscriber's command is answered before messages that precede it.
+    RepliesBeforeMessages in Shards;
+    /// Commands run before somebody who has been called.
+    DebtsIgnored in Shards;
+    /// Keys of other shards stay watched.
+    WatchedElsewhereForEver in Shards;
+    /// Claims of a wait that is over stay with other shards.
+    ClaimsElsewhereForEver in Shards;
+    /// Batches are formed while somebody waits for keys of other shards.
+    BatchesOvertakeWaiters in Shards;
+    /// A pipeline inside MULTI is executed as a batch.
+    BatchInTransaction in Shards;
+    /// The last command of a batch is answered and not executed.
+    PartSkipsLast in Shards;
+    /// A batch's part is executed twice.
+    PartRunsTwice in Shards;
+    /// Who waits for what a batch pushes is served after the batch.
+    BatchBeforeWaiters in Shards;
+    /// A complete batch is not counted.
+    BatchUncounted in Shards;
+    /// A command of a batch gets the reply of the one before it.
+    ReplySlotOff in Shards;
+    /// A batch's replies come part by part.
+    RepliesByPart in Shards;
+    /// A connection is forgotten while its command is in the order.
+    GoneBeforeItsCommand in Shards;
+    /// A client that waits on other shards claims its first key only.
+    OneClaimOfSeveral in Shards;
+    /// What happens to watched keys of other shards is not recorded.
+    GuestsUnwatched in Shards;
+    /// Other shards' waiters and watchers are not told what was done there.
+    GuestsUntold in Shards;
+    /// Who waits from another shard is not served.
+    ClaimsUnserved in Shards;
+    /// Who stands behind somebody who was called is served first.
+    ClaimsOvertaken in Shards;
+    /// Who cannot be called because the order is full is forgotten.
+    UncallableForgotten in Shards;
+    /// Serving a wait takes the claims of a later one.
+    LaterClaimsTaken in Shards;
+    /// One claim of somebody who was served stays.
+    OneClaimStays in Shards;
+    /// Who was called in vain is not called again.
+    CalledForEver in Shards;
+    /// DBSIZE counts the keys of one shard.
+    OwnSliceCounted in Shards;
+    /// FLUSHALL empties one shard.
+    OwnSliceFlushed in Shards;
+    /// EXEC does without the boxes of the watched keys.
+    WatchedUngathered in Shards;
+    /// PUBLISH reaches the subscribers of its connection's shard.
+    PublishedToOwnOnly in Shards;
+    /// A thread that waits for its box does not say so.
+    AwaitedUnmarked in Shards;
+    /// A thread that waits for its box sleeps without a last look.
+    SleptWithoutLook in Shards;
+    /// An owner puts his box home whatever came for it.
+    PutUnseen in Shards;
+    /// A visitor puts a box home whatever came for it.
+    LeftUnseen in Shards;
+    /// Who notifies a box that is in a hand leaves no mark.
+    NoticeLost in Shards;
+    /// An append returns before its entry can be seen.
+    AppendUncovered in Shards;
 }
 
 #[cfg(kevy_bugs)]

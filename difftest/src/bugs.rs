@@ -30,8 +30,9 @@ mod seeded {
     use kevy::bugs::{Bug, Class, activate};
     use kevy_model::generator::{Generated, Scope};
 
-    use crate::inprocess::{self, Done, Failure, Setting, check, check_fragments, check_transcript};
+    use crate::inprocess::{self, Done, Failure, Layer, Setting, check, check_fragments, check_transcript};
     use crate::recording::Recording;
+    use crate::sim;
     use crate::tape::{PROTOCOLS, Tape, replay};
 
     /// Plans without a failure after which the control counts as unnoticed.
@@ -88,6 +89,16 @@ no fault, and must not be noticed. Written by `ci/bugs --report difftest/SEEDED_
         fn try_bug(&self, bug: Bug, plans: u64, budget: Duration) -> Option<Notice> {
             activate(Some(bug));
             let started = Instant::now();
+            if bug.class() == Class::Shards {
+                let found = sim::find(plans, || started.elapsed() < budget);
+                activate(None);
+                let seconds = started.elapsed().as_secs_f64();
+                return found.map(|(fault, operations)| {
+                    let text = format!("{:?}: {}", fault.property, fault.text);
+                    let failure = Failure { layer: Layer::Shards, step: None, text };
+                    Notice { failure, seconds, commands: operations }
+                });
+            }
             let mut done = Done::default();
             let failure = (0..plans).take_while(|_| started.elapsed() < budget).find_map(|seed| {
                 let (generated, setting) = (inprocess::plan(seed, &self.scope), Setting::of(seed));

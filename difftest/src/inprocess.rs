@@ -196,6 +196,8 @@ pub enum Layer {
     Tape,
     /// A panic, such as of an assertion.
     Panic,
+    /// Any property of several shards, in a simulation.
+    Shards,
 }
 
 /// A property was violated.

@@ -48,6 +48,36 @@ pub fn run(
     judge(&history, steps, counts)
 }
 
+/// Runs random scenarios by seed, and small ones in all schedules in between, until something is wrong, at most so many
+/// and as long as `goes_on` says. Gives what is wrong and how many operations it took.
+pub fn find(most: u64, goes_on: impl Fn() -> bool) -> Option<(Fault, u64)> {
+    let fine = cfg!(kevy_sim);
+    let mut counts = Counts::default();
+    let mut small = scenario::small(fine).into_iter().cycle();
+    for seed in (0..most).take_while(|_| goes_on()) {
+        let scenario = scenario::random(seed, fine);
+        let mut schedule = schedule::of(seed, scenario.shards, 3000);
+        let mut outcome = run(&scenario, &mut *schedule, &mut counts);
+        if outcome.is_ok()
+            && seed % SMALL == SMALL - 1
+            && let Some(small) = small.next()
+        {
+            let explored = exhaustive::explore(&small.scenario, SMALL_RUNS, |history, steps| {
+                judge(history, steps, &mut counts)
+            });
+            outcome = explored.map(|_| ()).map_err(|(fault, _)| fault);
+        }
+        if let Err(fault) = outcome {
+            return Some((fault, counts.operations));
+        }
+    }
+    None
+}
+
+/// One random scenario in so many is followed by a small one, in so many schedules.
+const SMALL: u64 = 20;
+const SMALL_RUNS: u64 = 200;
+
 /// A scenario that fails in the same way with less to it.
 pub fn shrink(scenario: &Scenario, property: Property, seed: u64) -> Scenario {
     let fails = |scenario: &Scenario| {

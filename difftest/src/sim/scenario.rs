@@ -187,6 +187,7 @@ impl<'c> Writer<'c> {
 }
 
 /// A small scenario with a name.
+#[derive(Clone, Debug)]
 pub struct Small {
     pub name: &'static str,
     pub scenario: Scenario,

@@ -116,7 +116,8 @@ fn hook(on: bool) {
         if !fiber::inside() {
             return;
         }
-        let fine = TRACE.with_borrow(|trace| trace.fine && !trace.held.iter().any(|held| Some(*held) == trace.actor));
+        let fine = TRACE
+            .with_borrow(|trace| trace.fine && !trace.held.iter().any(|held| Some(*held) == trace.actor));
         if fine {
             fiber::pause(Pause::Access);
         }

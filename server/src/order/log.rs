@@ -120,7 +120,9 @@ impl<E: Send + Sync> Log<E> {
                         )
                         .is_ok()
                     {
-                        self.cover(tail);
+                        if !kevy::bug!(AppendUncovered) {
+                            self.cover(tail);
+                        }
                         return Ok(tail);
                     }
                 }

@@ -79,6 +79,7 @@ impl Word {
     pub fn notify(&self) -> Notified {
         match self.change(|state| match state {
             HOME => Some(AWAY),
+            AWAY if kevy::bug!(NoticeLost) => Some(AWAY),
             AWAY | DIRTY => Some(DIRTY),
             state => Some(state),
         }) {
@@ -128,11 +129,13 @@ impl Word {
     #[inline]
     pub fn put(&self) -> Put {
         match self.change(|state| match state {
+            DIRTY if kevy::bug!(PutUnseen) => Some(HOME),
             AWAY => Some(HOME),
             DIRTY => Some(AWAY),
             _ => None,
         }) {
             Ok(AWAY) => Put::Home,
+            Ok(DIRTY) if kevy::bug!(PutUnseen) => Put::Home,
             Ok(DIRTY) => Put::SyncAgain,
             state => unreachable!("a box in hand is AWAY or DIRTY: {state:?}"),
         }
@@ -144,10 +147,12 @@ impl Word {
     pub fn leave(&self) -> Left {
         match self.change(|state| match state {
             AWAY => Some(HOME),
+            DIRTY if kevy::bug!(LeftUnseen) => Some(HOME),
             DIRTY => Some(HANDED),
             _ => None,
         }) {
             Ok(AWAY) => Left::Home,
+            Ok(DIRTY) if kevy::bug!(LeftUnseen) => Left::Home,
             Ok(DIRTY) => Left::WakeOwner,
             state => unreachable!("a box in hand is AWAY or DIRTY: {state:?}"),
         }

@@ -101,7 +101,7 @@ impl Thread {
     fn await_box(&mut self) -> Hand<Shard> {
         loop {
             // Marks it: whoever holds it hands it over when he leaves it.
-            if let Some(hand) = self.owner.notify() {
+            if let Some(hand) = if kevy::bug!(AwaitedUnmarked) { None } else { self.owner.notify() } {
                 return hand;
             }
             for _ in 0..self.looks {
@@ -111,7 +111,7 @@ impl Thread {
                 std::hint::spin_loop();
             }
             let owner = &self.owner;
-            if self.sleeper.may_sleep(|| owner.is_handed()) {
+            if self.sleeper.may_sleep(|| owner.is_handed() && !kevy::bug!(SleptWithoutLook)) {
                 self.bell.sleep();
                 self.sleeper.woke();
             }

@@ -309,14 +309,23 @@ impl Links {
         let shards = entry.shards;
         match self.log.append(entry) {
             Ok(position) => {
-                self.notify = self.notify.with(shards);
+                self.notify = match shards {
+                    _ if kevy::bug!(AppendNotifiesNobody) => self.notify,
+                    shards if kevy::bug!(AppendNotifiesOne) => {
+                        self.notify.with(shards.iter().next().map_or(Shards::NONE, Shards::one))
+                    }
+                    shards => self.notify.with(shards),
+                };
                 Ok(position)
             }
             Err(full) => {
                 // Once is enough: who is notified follows the order to its end, or lies in a gather that was notified of.
                 // To go on notifying would be to wait for them.
-                if self.refused.replace(full.position) != Some(full.position) {
-                    for laggard in full.laggards {
+                if self.refused.replace(full.position) != Some(full.position)
+                    || kevy::bug!(FullOrderIsWaitedFor)
+                {
+                    let most = if kevy::bug!(LaggardsStay) { 0 } else { usize::MAX };
+                    for laggard in full.laggards.into_iter().take(most) {
                         self.notify = self.notify.with(Shards::one(laggard));
                     }
                 }
@@ -329,7 +338,9 @@ impl Links {
     fn post(&mut self, clock: UnixMillis, shards: Shards, what: What) {
         let entry = Arc::new(Entry { clock, shards, what });
         if let Err(entry) = self.append(entry) {
-            self.unsent.push_back(entry);
+            if !kevy::bug!(MessagesLostWhenFull) {
+                self.unsent.push_back(entry);
+            }
         }
     }
 
@@ -358,9 +369,22 @@ pub fn settle(first: Hand<Shard>, now: Now) -> Option<Hand<Shard>> {
             Some(entry) => {
                 let What::Gather(gather) = &entry.what else { unreachable!("only a gather takes the box") };
                 // Whoever has to come to the meeting must know of it before this hand is empty.
-                notify(&mut hand, now);
+                if !kevy::bug!(GatherBeforeNotice) {
+                    notify(&mut hand, now);
+                }
                 if let Some(boxes) = gather.mailbox.arrive(hand) {
-                    others.extend(run_gather(&entry, gather, boxes, now));
+                    let boxes = run_gather(&entry, gather, boxes, now);
+                    if kevy::bug!(GatherLeavesUnsynced) {
+                        for hand in boxes {
+                            if hand.me() == keep && others.is_empty() {
+                                others.push(hand);
+                            } else if hand.leave() == Left::WakeOwner {
+                                // Nobody looks what came meanwhile.
+                            }
+                        }
+                    } else {
+                        others.extend(boxes);
+                    }
                 }
             }
             None if hand.me() == keep => kept = Some(hand),
@@ -375,7 +399,7 @@ pub fn leave(mut hand: Hand<Shard>, now: Now) {
     loop {
         notify(&mut hand, now);
         let links = hand.links.as_deref().expect("a box that is visited is one of several");
-        if !links.cursor.is_behind() {
+        if !links.cursor.is_behind() || kevy::bug!(LeftBehind) {
             break;
         }
         match settle(hand, now) {
@@ -385,10 +409,10 @@ pub fn leave(mut hand: Hand<Shard>, now: Now) {
     }
     let links = hand.links.as_deref().expect("as above");
     let ringer = links.ringers[links.me].clone();
-    if hand.wants_thread() {
+    if hand.wants_thread() && !kevy::bug!(LeftWithWork) {
         hand.mark();
     }
-    if hand.leave() == Left::WakeOwner && ringer.waker.must_wake() {
+    if hand.leave() == Left::WakeOwner && !kevy::bug!(HandedSilently) && ringer.waker.must_wake() {
         ringer.bell.ring();
     }
 }
@@ -410,7 +434,7 @@ pub fn notify(hand: &mut Shard, now: Now) {
 
 /// All boxes of a gather are here: runs it and gives them back, past its position.
 fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: Now) -> Vec<Hand<Shard>> {
-    for hand in &mut boxes {
+    for hand in boxes.iter_mut().take(if kevy::bug!(GatherPassedByOne) { 1 } else { usize::MAX }) {
         hand.pass(entry.clock);
     }
     let origin = gather.origin.shard;
@@ -427,7 +451,9 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     let mut boxes = primary.send_home();
     boxes.push(primary);
     // Who waits for what was done is called before anybody can know of it.
-    boxes.iter_mut().filter(|hand| hand.realm.is_ready()).for_each(|hand| hand.serve_blocked());
+    if !kevy::bug!(ServedAfterGather) {
+        boxes.iter_mut().filter(|hand| hand.realm.is_ready()).for_each(|hand| hand.serve_blocked());
+    }
     boxes
 }
 
@@ -449,7 +475,7 @@ impl Shard {
         loop {
             let links = self.links.as_deref_mut().expect("seen above");
             if links.cursor.look() == 0 {
-                if now.unix <= links.clock {
+                if now.unix <= links.clock || kevy::bug!(TimeStandsStill) {
                     links.owes = false;
                     break;
                 }
@@ -467,13 +493,17 @@ impl Shard {
                         What::Tick => {}
                         What::Gather(_) => return Some(entry),
                         What::Together(together) => {
-                            if let Some(links) = self.links.as_deref_mut() {
+                            if let Some(links) = self.links.as_deref_mut()
+                                && !kevy::bug!(BatchAtOldTime)
+                            {
                                 links.clock = links.clock.max(entry.clock);
                             }
                             if let Some(origin) = self.run_part(together)
                                 && let Some(links) = self.links.as_deref_mut()
                             {
-                                links.notify = links.notify.with(Shards::one(origin));
+                                if !kevy::bug!(BatchDoneUntold) {
+                                    links.notify = links.notify.with(Shards::one(origin));
+                                }
                             }
                         }
                         What::Publish { channel, message } => {
@@ -487,7 +517,10 @@ impl Shard {
                                 .filter(|at| realm.keyspace.dbs.home(&at.key) == me)
                                 .for_each(|at| realm.versions.unwatch(at));
                         }
-                        What::Unwait(origin, number) => self.realm.forget_claim(*origin, Some(*number)),
+                        What::Unwait(origin, number) if !kevy::bug!(UnwaitIgnored) => {
+                            self.realm.forget_claim(*origin, Some(*number));
+                        }
+                        What::Unwait(..) => {}
                     }
                 }
                 self.pass(entry.clock);
@@ -512,7 +545,9 @@ impl Shard {
             let done = together.done.get().is_some();
             if let Some(links) = self.links.as_deref_mut() {
                 if done {
-                    links.seen = links.seen.max(position + 1);
+                    if !kevy::bug!(BatchUnseen) {
+                        links.seen = links.seen.max(position + 1);
+                    }
                 } else {
                     links.outstanding.push_back((position, entry.clone()));
                 }
@@ -543,7 +578,9 @@ impl Shard {
     /// Moves past the entry at the cursor.
     fn pass(&mut self, clock: UnixMillis) {
         if let Some(links) = self.links.as_deref_mut() {
-            links.clock = links.clock.max(clock);
+            if !kevy::bug!(EntryTimeIgnored) {
+                links.clock = links.clock.max(clock);
+            }
             links.cursor.advance();
         }
     }
@@ -565,7 +602,7 @@ impl Shard {
     /// Something is due at a time that the thread may not know of, if it sleeps: it has to ask again until when.
     pub(super) fn reschedule(&mut self) {
         if let Some(links) = self.links.as_deref_mut() {
-            links.rescheduled = true;
+            links.rescheduled = !kevy::bug!(TimeoutsLate);
         }
     }
 
@@ -581,6 +618,7 @@ impl Shard {
     pub(super) fn data_now(&self) -> UnixMillis {
         match self.links.as_deref() {
             None => self.now.unix,
+            Some(_) if kevy::bug!(TimeOfExecutor) => self.now.unix,
             Some(links) => {
                 let guests = self.guests.iter().filter_map(|guest| guest.links.as_deref());
                 guests.map(|guest| guest.clock).max().unwrap_or(0).max(links.clock)
@@ -600,7 +638,7 @@ impl Shard {
     }
 
     fn send_home(&mut self) -> Vec<Hand<Shard>> {
-        for guest in &mut self.guests {
+        for guest in self.guests.iter_mut().skip(usize::from(kevy::bug!(GuestKeptKeyspace))) {
             self.realm.keyspace.dbs.scatter(&mut guest.realm.keyspace.dbs);
         }
         std::mem::take(&mut self.guests)
@@ -647,7 +685,9 @@ impl Shard {
         let needs = self.route(id, command, args);
         let me = self.me();
         if needs.without(me).is_empty() {
-            if self.links.as_deref().is_some_and(|links| links.cursor.position() < links.seen) {
+            if self.links.as_deref().is_some_and(|links| links.cursor.position() < links.seen)
+                && !kevy::bug!(SeenIgnored)
+            {
                 self.stall(id);
                 return false;
             }
@@ -658,11 +698,13 @@ impl Shard {
         // Messages come in the order of the own box: whoever gets some must not be answered from another one ahead of it.
         let listens = self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
         if let Some(other) = needs.single()
-            && !listens
+            && (!listens || kevy::bug!(ListenersVisit))
             && let Some(hand) = self.visit(other)
         {
             let position = hand.links.as_deref().map_or(0, |links| links.cursor.position());
-            if let Some(links) = self.links.as_deref_mut() {
+            if let Some(links) = self.links.as_deref_mut()
+                && !kevy::bug!(VisitUnseen)
+            {
                 links.seen = links.seen.max(position);
             }
             self.take_in(vec![hand]);
@@ -689,8 +731,8 @@ impl Shard {
     /// Takes another shard's box, if it is at home and nothing keeps a visitor's command waiting there.
     fn visit(&mut self, other: ShardId) -> Option<Hand<Shard>> {
         let hand = self.links.as_deref().and_then(|links| links.visitors[other].take())?;
-        let hand = settle(hand, self.now)?;
-        if hand.owes() {
+        let hand = if kevy::bug!(VisitedUnsynced) { hand } else { settle(hand, self.now)? };
+        if hand.owes() && !kevy::bug!(VisitorsIgnoreDebts) {
             leave(hand, self.now);
             return None;
         }
@@ -721,6 +763,7 @@ impl Shard {
         for id in std::mem::take(&mut links.stalled) {
             if let Some(conn) = self.conn_mut(id)
                 && conn.waiting == Waiting::Room
+                && !kevy::bug!(StalledForGood)
             {
                 conn.waiting = Waiting::No;
                 self.resume(id);
@@ -762,7 +805,7 @@ impl Shard {
             .conn(id)
             .is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked);
         let mut offered = Vec::new();
-        if waits && !self.has_what_it_waits_for(id) {
+        if waits && !kevy::bug!(CalledInVainGoesLast) && !self.has_what_it_waits_for(id) {
             // Somebody who was called for another key has taken it. It keeps its places.
             self.everywhere(|shard| offered.extend(shard.realm.waiters.uncall(origin)));
         } else {
@@ -773,7 +816,9 @@ impl Shard {
         }
         // Who stands behind it was not offered the key meanwhile.
         for key in offered {
-            if let Some(home) = self.home_of(&key.key) {
+            if let Some(home) = self.home_of(&key.key)
+                && !kevy::bug!(OthersNotOffered)
+            {
                 home.realm.offer_again(key);
             }
         }
@@ -796,7 +841,7 @@ impl Shard {
     pub(super) fn append_serve(&mut self, origin: Origin, shards: Shards) -> bool {
         let appended = self.append_gather(shards.with(Shards::one(origin.shard)), origin, Task::Serve);
         if let Some(links) = self.links.as_deref_mut() {
-            links.owes = true;
+            links.owes = !kevy::bug!(CallsAreNoDebts);
         }
         appended
     }
@@ -806,9 +851,9 @@ impl Shard {
     /// to a key and take away what it pushed.
     pub(super) fn stalls(&mut self, id: ConnId) -> bool {
         let Some(links) = self.links.as_deref() else { return false };
-        let behind = links.cursor.position() < links.seen;
-        let stalls =
-            links.owes || behind && self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
+        let behind = links.cursor.position() < links.seen && !kevy::bug!(RepliesBeforeMessages);
+        let stalls = links.owes && !kevy::bug!(DebtsIgnored)
+            || behind && self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
         if stalls {
             self.stall(id);
         }
@@ -896,7 +941,7 @@ impl Shard {
                 }
             }
         }
-        if !elsewhere.is_empty() {
+        if !elsewhere.is_empty() && !kevy::bug!(WatchedElsewhereForEver) {
             self.post(shards, What::Unwatch(elsewhere));
         }
     }
@@ -906,7 +951,7 @@ impl Shard {
         let origin = Origin { shard: self.me(), conn: id, client };
         self.realm.forget_claim(origin, Some(number));
         let elsewhere = shards.without(self.me());
-        if !elsewhere.is_empty() {
+        if !elsewhere.is_empty() && !kevy::bug!(ClaimsElsewhereForEver) {
             self.post(elsewhere, What::Unwait(origin, number));
         }
     }
@@ -942,7 +987,7 @@ impl Shard {
 
 /// A box that was visited goes home, once it has served those who wait for what was done there.
 fn leave_visited(mut hand: Hand<Shard>, now: Now) {
-    if hand.realm.is_ready() {
+    if hand.realm.is_ready() && !kevy::bug!(ServedAfterVisit) {
         hand.serve_blocked();
     }
     leave(hand, now);

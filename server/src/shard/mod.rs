@@ -429,7 +429,7 @@ impl Shard {
     pub fn handle_closed(&mut self, now: Now, id: ConnId) {
         self.set_now(now);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        if conn.waiting == Waiting::Order {
+        if conn.waiting == Waiting::Order && !kevy::bug!(GoneBeforeItsCommand) {
             // Its command has a place in the order and will be executed, for nobody.
             (conn.closing, conn.gone) = (true, true);
         } else {
@@ -1012,7 +1012,7 @@ impl Shard {
         let client = self.conn(id).map_or(0, |conn| conn.client);
         let (origin, number) = (Origin { shard: self.me(), conn: id, client }, self.next_wait());
         let claim = Claim { origin, number, shards, kind: block.kind, called: false };
-        for &index in &block.keys {
+        for &index in block.keys.iter().take(if kevy::bug!(OneClaimOfSeveral) { 1 } else { usize::MAX }) {
             let key = args.at(index);
             let home = self.home_of(key).expect("a command has the boxes of its keys");
             home.realm.waiters.claim(DbKey { db: db as u32, key: key.into() }, claim);
@@ -1026,7 +1026,8 @@ impl Shard {
     fn set_interest(&mut self) {
         self.realm.set_interest();
         for guest in &self.guests {
-            self.realm.effects.interest.keys |= !guest.realm.versions.is_empty();
+            self.realm.effects.interest.keys |=
+                !guest.realm.versions.is_empty() && !kevy::bug!(GuestsUnwatched);
             self.realm.effects.interest.ready |= !guest.realm.waiters.is_empty();
         }
     }
@@ -1039,7 +1040,9 @@ impl Shard {
         self.realm.bump_versions();
         self.realm.collect_ready();
         for guest in &mut self.guests {
-            guest.realm.follow(&self.realm.effects, &self.realm.keyspace.dbs);
+            if !kevy::bug!(GuestsUntold) {
+                guest.realm.follow(&self.realm.effects, &self.realm.keyspace.dbs);
+            }
         }
         let mut effects = std::mem::take(&mut self.realm.effects);
         if let Some(journal) = &mut self.realm.journal {
@@ -1143,12 +1146,16 @@ impl Shard {
                             self.serve(id);
                         }
                     }
+                    Standing::Claim(_) if kevy::bug!(ClaimsUnserved) => {}
                     Standing::Claim(claim) if claim.kind.matches(entry) => {
+                        if kevy::bug!(ClaimsOvertaken) && claim.called {
+                            continue;
+                        }
                         // Those behind it wait for what it leaves.
                         if !claim.called {
                             if self.append_serve(claim.origin, claim.shards) {
                                 self.realm.waiters.called(&key, ticket);
-                            } else {
+                            } else if !kevy::bug!(UncallableForgotten) {
                                 later.push(key);
                             }
                         }

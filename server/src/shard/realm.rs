@@ -380,7 +380,7 @@ impl Waiters {
             if let Some(Standing::Claim(claim)) =
                 self.queues.get_mut(key).and_then(|queue| queue.clients.get_mut(ticket))
             {
-                claim.called = false;
+                claim.called = kevy::bug!(CalledForEver);
             }
         }
         places.iter().map(|place| place.key.clone()).collect()
@@ -390,7 +390,10 @@ impl Waiters {
     fn take_claim(&mut self, origin: Origin, number: Option<u64>) -> Vec<DbKey> {
         let at = (origin.shard, origin.conn);
         let (Some(number), Some(standing)) = (number, self.claims.get_mut(&at)) else { return Vec::new() };
-        let taken: Vec<_> = standing.extract_if(.., |place| place.number == number).collect();
+        let taken: Vec<_> = standing
+            .extract_if(.., |place| place.number == number || kevy::bug!(LaterClaimsTaken))
+            .skip(usize::from(kevy::bug!(OneClaimStays)))
+            .collect();
         if standing.is_empty() {
             self.claims.remove(&at);
         }

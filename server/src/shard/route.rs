@@ -19,6 +19,8 @@ impl Shard {
                 Ok(cursor) => Shards::one(Dbs::scanned_slice(cursor, all.len())),
                 Err(_) => me,
             },
+            DbSize if kevy::bug!(OwnSliceCounted) => me,
+            FlushAll if kevy::bug!(OwnSliceFlushed) => me,
             Keys | DbSize | RandomKey | FlushAll | FlushDb | SwapDb => all,
             // Patterns name keys that no key spec knows.
             Sort | SortRo if args.from(2).iter().any(is_pattern_option) => all,
@@ -56,6 +58,7 @@ impl Shard {
         let watched = conn.watching.keys().map(|at| Shards::one(dbs.home(&at.key)));
         let queued = conn.multi.iter().flat_map(|multi| &multi.queue);
         let queued = queued.map(|queued| self.route(id, queued.command, queued.argv.as_args()));
+        let watched = watched.take(if kevy::bug!(WatchedUngathered) { 0 } else { usize::MAX });
         watched.chain(queued).fold(Shards::NONE, Shards::with)
     }
 }

@@ -62,11 +62,11 @@ impl Shard {
         let may_be_refused = self.config.settings.maxmemory != 0
             || (!conn.authenticated && !self.config.security.requirepass.is_empty())
             || self.session.pause.deadline().is_some()
-            || conn.multi.is_some()
+            || conn.multi.is_some() && !kevy::bug!(BatchInTransaction)
             || conn.subscribed()
             || conn.monitor;
         // Whoever waits for a key must not be overtaken by the rest of the batch that pushes to it.
-        let waited_for = self.common.away.load(Ordering::Relaxed) != 0;
+        let waited_for = self.common.away.load(Ordering::Relaxed) != 0 && !kevy::bug!(BatchesOvertakeWaiters);
         if may_be_refused
             || waited_for
             || conn.reply_mode != ReplyMode::On
@@ -122,13 +122,22 @@ impl Shard {
         self.stopwatch = (self.env.stopwatch)();
         for (number, member) in together.commands.iter().enumerate() {
             if member.home == home {
+                if kevy::bug!(PartSkipsLast) && number + 1 == together.commands.len() && number > 1 {
+                    part.replies.extend_from_slice(b"+OK\r\n");
+                    part.ends.push(part.replies.len());
+                    continue;
+                }
+                if kevy::bug!(PartRunsTwice) {
+                    self.links.as_deref_mut().expect("a batch has several boxes").set_member(number + 1);
+                    self.run_member(together, member, &mut Vec::new());
+                }
                 self.links.as_deref_mut().expect("a batch has several boxes").set_member(number + 1);
                 let micros = self.run_member(together, member, &mut part.replies);
                 part.ends.push(part.replies.len());
                 if micros >= self.session.slow_from {
                     part.slow.push((number, micros));
                 }
-                if self.realm.is_ready() {
+                if self.realm.is_ready() && !kevy::bug!(BatchBeforeWaiters) {
                     // Who waits for what was done comes before the next command, as anywhere.
                     self.serve_blocked();
                     self.stopwatch = (self.env.stopwatch)();
@@ -139,7 +148,9 @@ impl Shard {
         let parts = together.parts.arrive(part)?;
         let set = together.done.set(parts);
         debug_assert!(set.is_ok(), "there is one last part");
-        self.common.completed(together.origin.shard).fetch_add(1, Ordering::Release);
+        if !kevy::bug!(BatchUncounted) {
+            self.common.completed(together.origin.shard).fetch_add(1, Ordering::Release);
+        }
         Some(together.origin.shard)
     }
 
@@ -163,12 +174,16 @@ impl Shard {
         }
         let mut out = self.take_out(id);
         let start = out.len();
+        if kevy::bug!(RepliesByPart) {
+            parts.iter().for_each(|part| out.extend_from_slice(&part.replies));
+        }
         let mut next: Vec<(&Part, usize)> = parts.iter().map(|part| (part, 0)).collect();
-        for member in &together.commands {
+        for member in together.commands.iter().take(if kevy::bug!(RepliesByPart) { 0 } else { usize::MAX }) {
             let (part, number) =
                 next.iter_mut().find(|(part, _)| part.home == member.home).expect("all are here");
-            let from = number.checked_sub(1).map_or(0, |last| part.ends[last]);
-            out.extend_from_slice(&part.replies[from..part.ends[*number]]);
+            let at = if kevy::bug!(ReplySlotOff) { number.saturating_sub(1) } else { *number };
+            let from = at.checked_sub(1).map_or(0, |last| part.ends[last]);
+            out.extend_from_slice(&part.replies[from..part.ends[at]]);
             *number += 1;
         }
         for &(number, micros) in parts.iter().flat_map(|part| &part.slow) {

@@ -99,7 +99,11 @@ pub fn sunsubscribe(s: &mut Session<'_>) -> Outcome {
 
 pub fn publish(s: &mut Session<'_>) -> Outcome {
     let mut receivers = 0;
-    s.shard.everywhere(|shard| receivers += shard.deliver(s.args.at(1), s.args.at(2)));
+    if kevy::bug!(PublishedToOwnOnly) {
+        receivers += s.shard.deliver(s.args.at(1), s.args.at(2));
+    } else {
+        s.shard.everywhere(|shard| receivers += shard.deliver(s.args.at(1), s.args.at(2)));
+    }
     s.reply.int(receivers as i64);
     Ok(())
 }
