@@ -421,8 +421,6 @@ bugs! {
     GatherPassedByOne in Shards;
     /// Who waits for what a gather did is called after its boxes are free.
     ServedAfterGather in Shards;
-    /// Who waits for what a visitor did is called after the box is free.
-    ServedAfterVisit in Shards;
     /// Nobody appends that time has passed.
     TimeStandsStill in Shards;
     /// A batch is executed at the time before its entry's.
@@ -431,8 +429,6 @@ bugs! {
     BatchDoneUntold in Shards;
     /// A wait that is over is not forgotten by other shards.
     UnwaitIgnored in Shards;
-    /// A connection goes on at its own box's place after a batch that is ahead of it.
-    BatchUnseen in Shards;
     /// A connection goes on at its own box's place after a visit that was ahead of it.
     VisitUnseen in Shards;
     /// A connection goes on at its own box's place whatever it has seen.

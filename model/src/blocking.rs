@@ -129,6 +129,16 @@ impl Model {
         Ok(self.take_step())
     }
 
+    /// Keys that hold something for a client that waits.
+    pub fn owed(&self) -> Vec<(usize, Bytes)> {
+        let blocked = self.sessions.values().filter_map(|session| session.blocked.as_ref());
+        let keys = blocked.flat_map(|blocked| blocked.keys.iter().map(move |key| (blocked, key)));
+        let held = keys.filter(|(blocked, key)| {
+            self.dbs[blocked.db].get(*key).is_some_and(|entry| blocked.on.is(&entry.value))
+        });
+        held.map(|(blocked, key)| (blocked.db, key.clone())).collect()
+    }
+
     fn serve(&mut self, conn: usize, blocked: Blocked, now: Millis) {
         self.session(conn).blocked = None;
         let before = self.deliveries.len();

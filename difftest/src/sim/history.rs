@@ -57,6 +57,7 @@ impl History {
         let mut replay = Replay::new(self);
         for event in &events {
             replay.follow(event)?;
+            replay.note_debts(event);
         }
         replay.finish()
     }
@@ -154,6 +155,8 @@ struct Replay<'h> {
     frames: Vec<VecDeque<Frame>>,
     /// How many commands of each client were executed.
     done: Vec<u64>,
+    /// Keys that hold something for somebody who waits, since which position.
+    owed: BTreeMap<(usize, Vec<u8>), u64>,
     /// When those who wait will be answered without having got anything.
     deadlines: BTreeMap<usize, i64>,
 }
@@ -167,6 +170,7 @@ impl<'h> Replay<'h> {
             model,
             frames: history.frames.iter().map(|frames| frames.iter().cloned().collect()).collect(),
             done: vec![0; history.operations.len()],
+            owed: BTreeMap::new(),
             deadlines: BTreeMap::new(),
         }
     }
@@ -181,6 +185,7 @@ impl<'h> Replay<'h> {
                     let step = served.map_err(|why| format!("client {client}: {why}: {event:?}"))?;
                     return self.delivered(step);
                 }
+                self.check_debts(client, event)?;
                 // What was refused or queued before it concerned nobody else.
                 while self.done[client] < event.number {
                     self.execute(client, now)?;
@@ -213,6 +218,29 @@ impl<'h> Replay<'h> {
                 self.model.disconnect(client);
                 Ok(())
             }
+        }
+    }
+
+    /// Between a push and the serving of who waits, entries that were appended before may come. But nothing else.
+    fn check_debts(&self, client: usize, event: &Event) -> Result<(), String> {
+        let operation = &self.history.operations[client].get(event.number as usize - 1);
+        let Some(operation) = operation.filter(|_| event.at.member == 0) else { return Ok(()) };
+        let queued = self.model.sessions.get(&client).is_some_and(|session| session.queue.is_some());
+        let mut owed = self.owed.iter().filter(|&(_, &since)| since == event.at.position);
+        match owed.find(|((_, key), _)| operation.argv.contains(key)) {
+            Some(((_, key), _)) if !queued => Err(format!(
+                "client {client} comes before somebody who waits for {}: {event:?}",
+                key.escape_ascii()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn note_debts(&mut self, event: &Event) {
+        let owed: BTreeSet<(usize, Vec<u8>)> = self.model.owed().into_iter().collect();
+        self.owed.retain(|key, _| owed.contains(key));
+        for key in owed {
+            self.owed.entry(key).or_insert(event.at.position);
         }
     }
 

@@ -108,6 +108,11 @@ impl<'c> Writer<'c> {
         match self.choices.below(8) {
             0 => self.transaction(count),
             1 => (0..count).map(|_| self.simple()).map(|line| argv(&line)).collect(),
+            // What follows a command that is nobody's is executed one by one.
+            2 => {
+                let rest = (0..count).map(|_| self.simple()).map(|line| argv(&line));
+                std::iter::once(argv("PING")).chain(rest).collect()
+            }
             _ => (0..count).map(|_| self.any()).map(|line| argv(&line)).collect(),
         }
     }
@@ -122,9 +127,10 @@ impl<'c> Writer<'c> {
         lines.push("MULTI".to_owned());
         for _ in 0..count {
             let line = self.any();
-            // What a transaction may not contain, or what makes no difference there.
-            if !line.starts_with("FLUSHALL") || self.choices.below(2) == 0 {
-                lines.push(line);
+            lines.push(line);
+            if self.choices.below(6) == 0 {
+                let value = self.value();
+                lines.push(format!("PUBLISH c {value}"));
             }
         }
         lines.push(self.of(&["EXEC", "EXEC", "EXEC", "DISCARD"]));
@@ -236,6 +242,14 @@ pub fn small(fine: bool) -> Vec<Small> {
         scenario("mset-mset-get", 2, 0, &[(0, "MSET a 1 b 1"), (1, "MSET b 2 a 2 | MGET a b")]),
         scenario("batches", 2, 0, &[(0, "SET a 1; SET b 1"), (1, "GET b; GET a")]),
         scenario("batch-visits", 2, 0, &[(0, "APPEND a 1; APPEND b 1"), (1, "GET a | GET b")]),
+        scenario("batch-seen", 2, 0, &[(0, "APPEND a 1; APPEND b 1"), (1, "PING; GET a; GET b")]),
+        scenario(
+            "message-first",
+            2,
+            0,
+            &[(0, "HELLO 3; SUBSCRIBE c | PING; GET b; PING"), (1, "MULTI; SET b 1; PUBLISH c m; EXEC")],
+        ),
+        scenario("push-pop", 2, 0, &[(0, "BLPOP a b 0"), (1, "PING; RPUSH b x; LPOP b"), (0, "LPOP b")]),
         scenario("del-two", 2, 0, &[(0, "MSET a 1 b 1 | DEL a b"), (1, "EXISTS a b")]),
         scenario("rename", 2, 0, &[(0, "SET a 1 | RENAME a b"), (1, "MGET a b")]),
         scenario("lmove", 2, 0, &[(0, "RPUSH a x | LMOVE a b LEFT LEFT"), (1, "LMOVE b a LEFT LEFT")]),

@@ -295,9 +295,14 @@ const SPURIOUS: u32 = 2000;
 /// Steps after which a run goes nowhere.
 const MOST_STEPS: u64 = 200_000;
 
+/// Accesses after which a thread's turn goes nowhere: it waits for somebody instead of letting him go on.
+const MOST_ACCESSES: u32 = 800;
+
 struct Running {
     fiber: Fiber,
     paused: Pause,
+    /// Since its turn began.
+    accesses: u32,
 }
 
 /// A run under way.
@@ -345,7 +350,7 @@ impl Simulation {
                 let mut wires = Wires { world, thread: number, bell, events, conns };
                 several::run(thread, &mut wires, || {});
             });
-            Running { fiber, paused: Pause::Access }
+            Running { fiber, paused: Pause::Access, accesses: 0 }
         });
         let threads = threads.collect();
         let scenario = scenario.clone();
@@ -404,7 +409,16 @@ impl Simulation {
             let actor = schedule.choose(&enabled);
             trace.step(actor);
             match actor {
-                Actor::Thread(number) => self.resume(number)?,
+                Actor::Thread(number) => {
+                    self.resume(number)?;
+                    let thread = &mut self.threads[number];
+                    thread.accesses =
+                        if matches!(thread.paused, Pause::Access) { thread.accesses + 1 } else { 0 };
+                    if thread.accesses > MOST_ACCESSES {
+                        let text = format!("thread {number} does not come to the end of its turn");
+                        return Err(Fault { property: Property::Quiet, text });
+                    }
+                }
                 Actor::Client(number) => self.act(number, schedule),
                 Actor::Clock => {
                     self.ticks -= 1;

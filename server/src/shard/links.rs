@@ -22,8 +22,8 @@
 //! finds the real clock ahead of it appends a tick first. So a key that is seen to have expired on one box is not seen
 //! alive afterwards on another.
 //!
-//! *A connection's commands have ascending positions.* What a visit, or the answer of a batch, has shown of other boxes may
-//! lie ahead of the own one: nothing runs on the own slice before it has caught up.
+//! *A connection's commands have ascending positions.* What a visit has shown of another box may lie ahead of the own one:
+//! nothing runs on the own slice before it has caught up. (The answer of a batch is written once the own box has passed it.)
 //!
 //! Rules that everything here keeps: append first, then notify; nobody waits while holding a box; a box is synced after
 //! own appends before it leaves a hand.
@@ -225,7 +225,7 @@ pub struct Links {
     /// Somebody who waits for a key of this slice has been called, or is to be: nothing runs here before.
     owes: bool,
     /// Batches of this shard's connections that are not answered yet.
-    outstanding: VecDeque<(Position, Arc<Entry>)>,
+    outstanding: VecDeque<Arc<Entry>>,
     /// How many were complete when they were last looked through.
     answered: usize,
     /// How far the order was followed by other boxes, as connections of this shard have seen.
@@ -337,10 +337,10 @@ impl Links {
     /// Appends an entry now or, if the log is full, as soon as it is not.
     fn post(&mut self, clock: UnixMillis, shards: Shards, what: What) {
         let entry = Arc::new(Entry { clock, shards, what });
-        if let Err(entry) = self.append(entry) {
-            if !kevy::bug!(MessagesLostWhenFull) {
-                self.unsent.push_back(entry);
-            }
+        if let Err(entry) = self.append(entry)
+            && !kevy::bug!(MessagesLostWhenFull)
+        {
+            self.unsent.push_back(entry);
         }
     }
 
@@ -500,10 +500,9 @@ impl Shard {
                             }
                             if let Some(origin) = self.run_part(together)
                                 && let Some(links) = self.links.as_deref_mut()
+                                && !kevy::bug!(BatchDoneUntold)
                             {
-                                if !kevy::bug!(BatchDoneUntold) {
-                                    links.notify = links.notify.with(Shards::one(origin));
-                                }
+                                links.notify = links.notify.with(Shards::one(origin));
                             }
                         }
                         What::Publish { channel, message } => {
@@ -540,20 +539,12 @@ impl Shard {
             return;
         };
         links.answered = completed;
-        for (position, entry) in std::mem::take(&mut links.outstanding) {
+        for entry in std::mem::take(&mut links.outstanding) {
             let What::Together(together) = &entry.what else { unreachable!("only batches are outstanding") };
-            let done = together.done.get().is_some();
-            if let Some(links) = self.links.as_deref_mut() {
-                if done {
-                    if !kevy::bug!(BatchUnseen) {
-                        links.seen = links.seen.max(position + 1);
-                    }
-                } else {
-                    links.outstanding.push_back((position, entry.clone()));
-                }
-            }
-            if done {
+            if together.done.get().is_some() {
                 self.answer_together(together);
+            } else if let Some(links) = self.links.as_deref_mut() {
+                links.outstanding.push_back(entry);
             }
         }
     }
@@ -563,11 +554,11 @@ impl Shard {
         let clock = self.data_now();
         let Some(links) = self.links.as_deref_mut() else { return false };
         let entry = Arc::new(Entry { clock, shards, what: What::Together(together) });
-        let appended = links.append(entry.clone());
-        if let Ok(position) = appended {
-            links.outstanding.push_back((position, entry));
+        let appended = links.append(entry.clone()).is_ok();
+        if appended {
+            links.outstanding.push_back(entry);
         }
-        appended.is_ok()
+        appended
     }
 
     /// Whether nothing may run here before somebody who has been called.
@@ -987,7 +978,7 @@ impl Shard {
 
 /// A box that was visited goes home, once it has served those who wait for what was done there.
 fn leave_visited(mut hand: Hand<Shard>, now: Now) {
-    if hand.realm.is_ready() && !kevy::bug!(ServedAfterVisit) {
+    if hand.realm.is_ready() {
         hand.serve_blocked();
     }
     leave(hand, now);
