@@ -138,7 +138,7 @@ impl World {
 
 /// Whether a frame is a message, not a reply: confirmations of SUBSCRIBE are replies.
 pub fn is_message(frame: &Frame) -> bool {
-    let Frame::Push(parts) = frame else { return false };
+    let (Frame::Push(parts) | Frame::Array(parts)) = frame else { return false };
     matches!(parts.first().and_then(Frame::as_bytes), Some(b"message" | b"pmessage" | b"smessage"))
 }
 
@@ -296,7 +296,7 @@ const SPURIOUS: u32 = 2000;
 const MOST_STEPS: u64 = 200_000;
 
 /// Accesses after which a thread's turn goes nowhere: it waits for somebody instead of letting him go on.
-const MOST_ACCESSES: u32 = 800;
+const MOST_ACCESSES: u32 = 5000;
 
 struct Running {
     fiber: Fiber,
