@@ -126,7 +126,7 @@ pub fn of(seed: u64, threads: usize, steps: u32) -> Box<dyn Schedule> {
         }
         _ => {
             let starved = Actor::Thread(choices.below(threads as u32) as usize);
-            Box::new(Starving { choices, starved, once_in: [30, 300, 3000][seed as usize / 4 % 3] })
+            Box::new(Starving { choices, starved, once_in: [30, 100, 300][seed as usize / 4 % 3] })
         }
     }
 }

@@ -293,7 +293,7 @@ const HEALING: usize = 40;
 const SPURIOUS: u32 = 2000;
 
 /// Steps after which a run goes nowhere.
-const MOST_STEPS: u64 = 200_000;
+const MOST_STEPS: u64 = 1_000_000;
 
 /// Accesses after which a thread's turn goes nowhere: it waits for somebody instead of letting him go on.
 const MOST_ACCESSES: u32 = 5000;
