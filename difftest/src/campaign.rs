@@ -8,7 +8,7 @@ use kevy::command::CommandId;
 use kevy_model::generator::{Gen, Generated, Outcome, Plan, Prng, Scope, Tally};
 
 use crate::known::{Known, command_text, reply_text};
-use crate::runner::{Counts, Difference, Knows, Nothing, Reference, Run, Stop};
+use crate::runner::{Counts, Difference, Knows, Reference, Run, Stop};
 use crate::server::Server;
 use crate::shrink::shrink;
 use crate::state;
@@ -49,19 +49,18 @@ impl Pair {
         let reference = Reference::Live { server: &self.reference, control: &mut self.reference_control };
         let result = run.compare(reference, &self.subject, &mut self.subject_control);
         counts.add(run.counts);
-        match result {
+        let mut voter = match result {
             Err(Stop::Abandoned) => return Ok(()),
             result => result?,
-        }
-        match state::compare(&mut self.reference_control, &mut self.subject_control) {
-            Ok(None) => Ok(()),
-            Ok(Some(difference)) if knows.is_known(&difference) => {
-                counts.known += 1;
-                Ok(())
-            }
-            Ok(Some(difference)) => Err(Stop::Difference(Box::new(difference))),
-            Err(error) => Err(Stop::Reference(error)),
-        }
+        };
+        let (reference, subject) = (&mut self.reference_control, &mut self.subject_control);
+        let found = state::compare(reference, subject, &mut voter, knows).map_err(Stop::Reference)?;
+        counts.known += found.known;
+        counts.open += found.open;
+        counts.states += 1;
+        counts.judged_states += u64::from(voter.votes > 0);
+        counts.votes += voter.votes;
+        found.difference.map_or(Ok(()), |difference| Err(Stop::Difference(Box::new(difference))))
     }
 
     fn clear(&mut self) -> Result<(), Stop> {
@@ -69,11 +68,24 @@ impl Pair {
         state::clear(&mut self.subject_control).map_err(Stop::Reference)
     }
 
-    /// Whether a plan makes the two differ.
-    pub fn differs(&mut self, plan: &Plan) -> bool {
+    /// The difference that a plan makes and that is not known.
+    pub fn difference(&mut self, plan: &Plan, known: &Known) -> Option<Difference> {
         let generated = Generated { plan: plan.clone(), notes: Vec::new() };
-        let result = self.run(&generated, &mut Nothing, &mut Tally::default(), &mut Counts::default());
-        matches!(result, Err(Stop::Difference(_)))
+        let result = self.run(&generated, &mut known.clone(), &mut Tally::default(), &mut Counts::default());
+        match result {
+            Err(Stop::Difference(difference)) => Some(*difference),
+            _ => None,
+        }
+    }
+
+    /// The smallest plan found that makes a difference in the same command.
+    pub fn shrink(&mut self, plan: &Plan, known: &Known, until: Option<Instant>) -> Option<Plan> {
+        let command = |difference: &Difference| difference.argv.first().map(|name| name.to_ascii_lowercase());
+        let wanted = command(&self.difference(plan, known)?);
+        Some(shrink(plan, |plan| {
+            until.is_none_or(|until| Instant::now() < until)
+                && self.difference(plan, known).is_some_and(|difference| command(&difference) == wanted)
+        }))
     }
 
     /// The commands of a scope that both servers have. Each is called once, on a connection of its own, with words that
@@ -113,6 +125,9 @@ pub struct Goals {
     pub failures: PathBuf,
     pub most_failures: usize,
     pub shrink: bool,
+    /// How often a plan that differs is run again. Two servers have two clocks: it has differed by chance if it never
+    /// does again.
+    pub again: u32,
 }
 
 /// What a campaign did.
@@ -123,6 +138,8 @@ pub struct Done {
     /// For RESP2 and RESP3.
     pub tallies: [Tally; 2],
     pub failures: Vec<String>,
+    /// Seeds of plans that have differed once and not again.
+    pub by_chance: Vec<u64>,
     /// Failures that are the fault of the test bed.
     pub broken: Option<String>,
 }
@@ -144,7 +161,8 @@ pub fn run(pair: &mut Pair, scope: &Scope, goals: &Goals, known: &mut Known) -> 
         && done.failures.len() < goals.most_failures
     {
         let seed = goals.seed.wrapping_add(done.plans);
-        let protocol = goals.protocols[(done.plans % goals.protocols.len() as u64) as usize];
+        // By the seed, so that it gives the same plan in whatever run.
+        let protocol = goals.protocols[(seed % goals.protocols.len() as u64) as usize];
         let scope = Scope { protocol, ..scope.clone() };
         let generated = Gen::new(&mut Prng::new(seed), &scope).plan();
         let tally = &mut done.tallies[usize::from(protocol == 3)];
@@ -158,7 +176,11 @@ pub fn run(pair: &mut Pair, scope: &Scope, goals: &Goals, known: &mut Known) -> 
                 return done;
             }
             Err(Stop::Difference(difference)) => {
-                done.failures.push(keep(pair, goals, seed, &generated.plan, &difference));
+                let again = (0..goals.again).filter_map(|_| pair.difference(&generated.plan, known)).count();
+                match again {
+                    0 if goals.again > 0 => done.by_chance.push(seed),
+                    _ => done.failures.push(keep(pair, goals, seed, &generated.plan, &difference, known)),
+                }
             }
         }
         done.plans += 1;
@@ -167,13 +189,20 @@ pub fn run(pair: &mut Pair, scope: &Scope, goals: &Goals, known: &mut Known) -> 
 }
 
 /// Writes a failing plan down and tells about it.
-fn keep(pair: &mut Pair, goals: &Goals, seed: u64, plan: &Plan, difference: &Difference) -> String {
+fn keep(
+    pair: &mut Pair,
+    goals: &Goals,
+    seed: u64,
+    plan: &Plan,
+    difference: &Difference,
+    known: &Known,
+) -> String {
     let mut text = describe(difference);
     let until = difference.step.map_or(plan.steps.len(), |step| step + 1);
     let mut plan = Plan { steps: plan.steps[..until].to_vec() };
     if goals.shrink {
         let deadline = Instant::now() + Duration::from_secs(20);
-        plan = shrink(&plan, |plan| Instant::now() < deadline && pair.differs(plan));
+        plan = pair.shrink(&plan, known, Some(deadline)).unwrap_or(plan);
         text = format!("{text}\n{plan}");
     }
     let path = goals.failures.join(format!("{seed}.plan"));

@@ -13,7 +13,6 @@ use kevy_difftest::recording::Recording;
 use kevy_difftest::report::{Conformance, tally_text};
 use kevy_difftest::runner::{Counts, Nothing, Run, Stop};
 use kevy_difftest::server::{Program, Server};
-use kevy_difftest::shrink::shrink;
 use kevy_difftest::tape::{self, Tape};
 use kevy_difftest::{bugs, sim, state, table, transcript};
 use kevy_model::generator::{Gen, Generated, Plan, Prng, Scope, Step, Tally};
@@ -53,6 +52,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   --floors         fail unless the run was as large as demanded and has exercised everything
   --shrink         make failing plans small at once
   --failures DIR   where failing plans go; difftest-failures by default
+  --again N        how often a plan that differs is run again before it counts; 2 by default
   --most N         stop after so many failures; 10 by default
   --tally FILE     write what was exercised, for report
 ";
@@ -149,6 +149,7 @@ struct Options {
     floors: bool,
     shrink: bool,
     failures: PathBuf,
+    again: u32,
     most: usize,
     tally: Option<PathBuf>,
 }
@@ -174,6 +175,7 @@ impl Options {
             floors: false,
             shrink: false,
             failures: "difftest-failures".into(),
+            again: 2,
             most: 10,
             tally: None,
         };
@@ -210,6 +212,7 @@ impl Options {
                 "--floors" => options.floors = true,
                 "--shrink" => options.shrink = true,
                 "--failures" => options.failures = value()?.into(),
+                "--again" => options.again = number(&arg, &value()?)?,
                 "--most" => options.most = number(&arg, &value()?)?,
                 "--tally" => options.tally = Some(value()?.into()),
                 "--help" | "-h" => options.command = "help".into(),
@@ -293,6 +296,7 @@ fn run(options: &Options) -> Result<bool> {
         failures: options.failures.clone(),
         most_failures: options.most,
         shrink: options.shrink,
+        again: options.again,
     };
     let done = campaign::run(&mut pair, &scope, &goals, &mut known);
     if let Some(path) = &options.tally {
@@ -303,18 +307,25 @@ fn run(options: &Options) -> Result<bool> {
     }
     let counts = done.counts;
     println!(
-        "plans {} commands {} frames {} judged {} deliveries {} transactions {} aborted {} skipped {} known {} differences {}",
+        "plans {} commands {} frames {} judged {} states {} judged states {} open {} deliveries {} transactions {} aborted {} skipped {} known {} by chance {} differences {}",
         done.plans,
         counts.commands,
         counts.frames,
         counts.votes,
+        counts.states,
+        counts.judged_states,
+        counts.open,
         counts.deliveries,
         counts.transactions,
         counts.aborted,
         counts.skipped,
         counts.known,
+        done.by_chance.len(),
         done.failures.len()
     );
+    if !done.by_chance.is_empty() {
+        println!("differed by chance: seeds {:?}", done.by_chance);
+    }
     if let Some(broken) = &done.broken {
         println!("the test bed broke: {broken}\n{}", pair.reference.last_words());
         return Ok(false);
@@ -369,10 +380,9 @@ fn shrink_file(options: &Options) -> Result<bool> {
     let [file] = &options.files[..] else { return Err("shrink takes one file".into()) };
     let plan = read_recording(file)?.plan;
     let mut pair = options.pair()?;
-    if !pair.differs(&plan) {
-        return Err("the plan shows no difference".into());
-    }
-    print!("{}", shrink(&plan, |plan| pair.differs(plan)));
+    let known = options.known(&pair.reference)?;
+    let shrunk = pair.shrink(&plan, &known, None).ok_or("the plan shows no difference that is not known")?;
+    print!("{shrunk}");
     Ok(true)
 }
 

@@ -18,6 +18,7 @@ use kevy::resp::Frame;
 use kevy_model::generator::{Note, Outcome, Plan, Step, Tally};
 
 use crate::compare;
+use crate::known;
 use crate::server::Server;
 use crate::voter::{Ballot, Objection, Voter, wall_clock};
 use crate::wire::{Wire, decode, encode};
@@ -79,6 +80,11 @@ pub struct Counts {
     pub known: u64,
     /// Replies and deliveries that the model judged too.
     pub votes: u64,
+    /// Plans at whose end the data were compared, and those in which the model had not abstained.
+    pub states: u64,
+    pub judged_states: u64,
+    /// Differences in the data that the model leaves to the server.
+    pub open: u64,
 }
 
 impl Counts {
@@ -91,6 +97,9 @@ impl Counts {
         self.aborted += other.aborted;
         self.known += other.known;
         self.votes += other.votes;
+        self.states += other.states;
+        self.judged_states += other.judged_states;
+        self.open += other.open;
     }
 }
 
@@ -122,6 +131,8 @@ struct Session {
 #[derive(Clone, Debug, Default)]
 struct Tracker {
     sessions: BTreeMap<usize, Session>,
+    /// The reference is older than the Redis that the model is about.
+    old: bool,
 }
 
 impl Tracker {
@@ -459,13 +470,13 @@ pub struct Run<'r> {
 }
 
 impl Run<'_> {
-    /// Compares a server with the reference, step by step.
+    /// Compares a server with the reference, step by step. Returns what the model knows at the end.
     pub fn compare(
         &mut self,
         reference: Reference<'_>,
         server: &Server,
         control: &mut Wire,
-    ) -> Result<(), Stop> {
+    ) -> Result<Voter, Stop> {
         let mut source = match reference {
             Reference::Live { server, control } => Source::Live(Side::new(server, control)),
             Reference::Recorded(events) => Source::Recorded(events),
@@ -475,7 +486,8 @@ impl Run<'_> {
             Source::Recorded(_) => Voter::absent(),
         };
         let mut subject = Side::new(server, control);
-        let mut tracker = Tracker::default();
+        let old = matches!(&source, Source::Live(side) if side.server.version.starts_with("7."));
+        let mut tracker = Tracker { old, ..Tracker::default() };
         let plan = self.plan;
         let mut at = 0;
         while at < plan.steps.len() {
@@ -498,16 +510,17 @@ impl Run<'_> {
             }
             let read = wall_clock();
             let known = self.counts.known;
-            let checked = self.check(&mut subject, &batch, at, &events, &tracker);
-            if self.counts.known > known {
-                // The model may have sided with kevy.
+            let mut shown = events.clone();
+            let checked = self.check(&mut subject, &batch, at, &events, &tracker, &mut shown);
+            if self.counts.known > known && shown == events {
+                // The model may have sided with kevy, and what kevy answered is no frame.
                 voter.abstain();
             }
             let ballot = ballot(&batch, started, read);
             match checked {
                 Err(Stop::Difference(mut difference)) => {
                     difference.model =
-                        ballot.and_then(|ballot| sides(&voter, ballot, at, &events, &difference));
+                        ballot.and_then(|ballot| opinion(&voter, ballot, at, &shown, &difference));
                     return Err(Stop::Difference(difference));
                 }
                 checked => checked?,
@@ -516,17 +529,18 @@ impl Run<'_> {
                 voter.close(conn);
             }
             if let Some(ballot) = ballot {
-                let vote = voter.vote(&ballot, &events);
+                let vote = voter.vote(&ballot, &shown);
                 self.counts.votes += std::mem::take(&mut voter.votes);
                 if let Err(objection) = vote {
-                    let (step, argv, reply, expects) = self::objection(&ballot, at, &events, &objection);
+                    let (step, argv, reply, expects) = self::objection(&ballot, at, &shown, &objection);
                     self.differ(Some(step), argv, &reply, &expects)?;
                 }
             }
             self.learn(&batch, &events, &mut tracker);
             at = next;
         }
-        self.check_silence(&mut subject)
+        self.check_silence(&mut subject)?;
+        Ok(voter)
     }
 
     /// Runs the plan on the reference alone and returns what arrived after each step.
@@ -554,7 +568,8 @@ impl Run<'_> {
         Ok(recorded)
     }
 
-    /// Reads what the second server answers to a batch and compares it.
+    /// Reads what the second server answers to a batch and compares it. Where a difference is known, `shown` becomes
+    /// what the second server answered: it and the model are both of Redis 8.0.
     fn check(
         &mut self,
         subject: &mut Side<'_>,
@@ -562,6 +577,7 @@ impl Run<'_> {
         at: usize,
         events: &[Event],
         tracker: &Tracker,
+        shown: &mut [Event],
     ) -> Result<(), Stop> {
         match batch {
             Batch::Advance(ms) => {
@@ -609,9 +625,11 @@ impl Run<'_> {
             }
             events = &[];
         }
+        // What is delivered can be the doing of any command of the batch.
+        let last = if let Batch::Commands { argvs, .. } = batch { at + argvs.len() - 1 } else { at };
         let mut own = 0;
         let mut unordered = (Vec::new(), Vec::new());
-        for event in events {
+        for (event, shown) in events.iter().zip(shown) {
             let frame = subject.wire(event.conn).and_then(Wire::read_frame);
             let frame = frame.map_err(|error| self.failed(batch, at, std::slice::from_ref(event), &error))?;
             self.counts.frames += 1;
@@ -626,7 +644,9 @@ impl Run<'_> {
                 _ => None,
             };
             match command {
-                Some((step, argv)) => self.check_reply(subject, event, step, argv, &frame, tracker)?,
+                Some((step, argv)) => {
+                    shown.frame = self.check_reply(subject, event, step, argv, &frame, tracker)?;
+                }
                 None => {
                     self.counts.deliveries += 1;
                     if frame != event.frame && compare::is_pattern_message(&event.frame) {
@@ -634,7 +654,8 @@ impl Run<'_> {
                         unordered.0.push((event.conn, event.frame.clone()));
                         unordered.1.push((event.conn, frame));
                     } else if frame != event.frame {
-                        self.differ(Some(at), &delivered_to(event.conn), &event.frame, &frame)?;
+                        self.differ(Some(last), &delivered_to(event.conn), &event.frame, &frame)?;
+                        shown.frame = frame;
                     }
                 }
             }
@@ -646,7 +667,7 @@ impl Run<'_> {
                 list.iter().flat_map(|(_, frame)| frame.clone()).collect()
             };
             let conn = unordered.0[0].0;
-            self.differ(Some(at), &delivered_to(conn), &frames(&unordered.0), &frames(&unordered.1))?;
+            self.differ(Some(last), &delivered_to(conn), &frames(&unordered.0), &frames(&unordered.1))?;
         }
         if let Batch::Commands { conn, manner: Manner::Several, first, argvs } = batch {
             let frame = subject.wire(*conn).and_then(Wire::read_frame);
@@ -658,6 +679,7 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Returns what the model is to be shown as the reply.
     fn check_reply(
         &mut self,
         subject: &mut Side<'_>,
@@ -666,7 +688,8 @@ impl Run<'_> {
         argv: &Argv,
         frame: &[u8],
         tracker: &Tracker,
-    ) -> Result<(), Stop> {
+    ) -> Result<Vec<u8>, Stop> {
+        let mut shown = event.frame.clone();
         let row = compare::row(argv);
         let queue = tracker.sessions.get(&event.conn).and_then(|session| session.queue.as_deref());
         let agreed = match (row, queue) {
@@ -675,9 +698,14 @@ impl Run<'_> {
                 match compare::differences_in_transaction(&queued, &event.frame, frame) {
                     Some(differences) => {
                         // Each is known, or stops the plan.
-                        for (index, reference, other) in differences {
-                            self.differ(Some(queue[index].0), queued[index], &reference, &other)?;
+                        for (index, reference, other) in &differences {
+                            self.differ(Some(queue[*index].0), queued[*index], reference, other)?;
                         }
+                        let mut theirs = differences;
+                        if tracker.old {
+                            theirs.extend(compare::told_of_itself(&queued, frame));
+                        }
+                        shown = compare::with_replies(&event.frame, &theirs);
                         true
                     }
                     None => false,
@@ -689,13 +717,17 @@ impl Run<'_> {
             (None, None) => event.frame == frame,
         };
         if !agreed {
-            return self.differ(Some(step), argv, &event.frame, frame);
+            self.differ(Some(step), argv, &event.frame, frame)?;
+            return Ok(frame.to_vec());
         }
         if row.is_some_and(|row| row.id == CommandId::SPop) && queue.is_none() && event.frame != frame {
             let adopted = adopt_pop(subject, event.conn, argv, &event.frame, frame);
             adopted.map_err(|error| Stop::Difference(Box::new(difference(Some(step), argv, b"", &error))))?;
         }
-        Ok(())
+        if tracker.old && queue.is_none() && compare::tells_of_itself(argv) {
+            shown = frame.to_vec();
+        }
+        Ok(shown)
     }
 
     fn check_pages(
@@ -760,11 +792,7 @@ impl Run<'_> {
         };
         if self.knows.is_known(&difference) {
             self.counts.known += 1;
-            let succeeded = [reference, other].map(|reply| !reply.starts_with(b"-"));
-            let changes = compare::row(argv).is_none_or(|row| !row.is_readonly());
-            let one_queued = [reference, other].contains(&&b"+QUEUED\r\n"[..]);
-            let one_pushed = is_push(reference) != is_push(other);
-            return match changes && succeeded[0] != succeeded[1] || one_queued || one_pushed {
+            return match leaves_other_data(argv, reference, other) {
                 true => Err(Stop::Abandoned),
                 false => Ok(()),
             };
@@ -856,8 +884,18 @@ fn ballot<'b>(batch: &'b Batch<'_>, sent: i64, read: i64) -> Option<Ballot<'b>> 
     Some(Ballot { conn: *conn, argvs, pages, sent, read })
 }
 
-/// With whom the model sides in a difference.
-fn sides(
+/// With whom the model sides, by which of the two answers it allows.
+pub fn sides(allows: [bool; 2]) -> &'static str {
+    match allows {
+        [true, true] => "allows both",
+        [true, false] => "sides with the reference",
+        [false, true] => "sides with kevy",
+        [false, false] => "allows neither",
+    }
+}
+
+/// What the model says about a difference in a batch.
+fn opinion(
     voter: &Voter,
     ballot: Ballot<'_>,
     first: usize,
@@ -866,13 +904,8 @@ fn sides(
 ) -> Option<String> {
     let last = difference.step?.checked_sub(first)?;
     let ballot = Ballot { argvs: ballot.argvs.get(..=last)?, ..ballot };
-    let says = match voter.verdict(&ballot, events, &difference.reference, &difference.other)? {
-        [true, true] => "allows both",
-        [true, false] => "sides with the reference",
-        [false, true] => "sides with kevy",
-        [false, false] => "allows neither",
-    };
-    Some(says.to_owned())
+    let verdict = voter.verdict(&ballot, events, &difference.reference, &difference.other)?;
+    Some(sides(verdict).to_owned())
 }
 
 /// Reference and kevy agree, and the model does not. In the place of kevy's reply is what it expects, so that a known
@@ -892,6 +925,16 @@ fn objection<'b>(
     let reply = reply.unwrap_or_else(|| events.iter().flat_map(|event| event.frame.clone()).collect());
     let expects = format!("(the model expects {}, not {})", objection.wanted, objection.got);
     (first + index, ballot.argvs[index], reply, expects.into_bytes())
+}
+
+/// Whether the data of two servers, or where they are in a dialogue, may differ after such answers.
+fn leaves_other_data(argv: &Argv, reference: &[u8], other: &[u8]) -> bool {
+    let row = compare::row(argv);
+    let succeeded = [reference, other].map(|reply| !reply.starts_with(b"-"));
+    let one_failed = succeeded[0] != succeeded[1] && row.is_none_or(|row| !row.is_readonly());
+    let wrote = row.is_none_or(|row| row.is_write()) && !known::differ_in_spelling(reference, other);
+    let one_queued = [reference, other].contains(&&b"+QUEUED\r\n"[..]);
+    one_failed || wrote || one_queued || is_push(reference) != is_push(other)
 }
 
 fn delivered_to(conn: usize) -> Argv {

@@ -1,17 +1,16 @@
-//! Whether two servers hold the same data: digests of everything, and of every key its encoding and deadline.
+//! Whether two servers hold the same data, and the data that the model says they hold.
 
 use std::io;
 
 use kevy::resp::Frame;
 
-use crate::runner::{Argv, Difference};
+use crate::compare::{self, Mode};
+use crate::runner::{Argv, Difference, Knows, sides};
+use crate::voter::{Voter, wall_clock};
 use crate::wire::{Wire, decode, encode};
 
 /// Databases of a server with the default configuration.
 const DATABASES: usize = 16;
-
-/// By how many milliseconds deadlines may differ that were given as a time from now.
-const DEADLINE_TOLERANCE: u64 = 5000;
 
 /// What keeps one plan from meeting what another left behind.
 pub fn clear(wire: &mut Wire) -> io::Result<()> {
@@ -38,65 +37,119 @@ pub const DEFAULTS: [(&str, &str); 9] = [
     ("list-compress-depth", "0"),
 ];
 
-/// The first difference between the data of two servers.
-pub fn compare(reference: &mut Wire, other: &mut Wire) -> io::Result<Option<Difference>> {
-    let selects = (0..DATABASES).flat_map(|db| [words(&["SELECT", &db.to_string()]), words(&["KEYS", "*"])]);
-    let commands: Vec<Argv> = selects.collect();
-    let (expected, actual) = (pipeline(reference, &commands)?, pipeline(other, &commands)?);
-    let mut databases = Vec::new();
-    for db in 0..DATABASES {
-        let (mut a, mut b) = (bulks(&expected[2 * db + 1])?, bulks(&actual[2 * db + 1])?);
-        a.sort();
-        b.sort();
-        if a != b {
-            let missing =
-                a.iter().find(|key| !b.contains(key)).or_else(|| b.iter().find(|key| !a.contains(key)));
-            let argv = vec![
-                b"EXISTS".to_vec(),
-                missing.cloned().unwrap_or_default(),
-                format!("(database {db})").into(),
-            ];
-            let count =
-                |keys: &[Vec<u8>]| format!(":{}\r\n", usize::from(missing.is_some_and(|m| keys.contains(m))));
-            return Ok(Some(difference(argv, count(&a).into(), count(&b).into())));
-        }
-        databases.push(a);
-    }
-    for (db, keys) in databases.iter().enumerate().filter(|(_, keys)| !keys.is_empty()) {
-        if let Some(difference) = compare_keys(reference, other, db, keys)? {
-            return Ok(Some(difference));
-        }
-    }
-    Ok(None)
+/// What the comparison of two servers' data has found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The first difference that is neither known nor open.
+    pub difference: Option<Difference>,
+    pub known: u64,
+    /// Where the two differ in what the model says is the server's own choice.
+    pub open: u64,
 }
 
-fn compare_keys(
+/// Compares the data of two servers, and both with the model's unless it abstains: the keys of every database, and of
+/// each key its type, value, encoding and deadline.
+pub fn compare(
     reference: &mut Wire,
     other: &mut Wire,
-    db: usize,
-    keys: &[Vec<u8>],
-) -> io::Result<Option<Difference>> {
-    let mut commands = vec![words(&["SELECT", &db.to_string()])];
-    for key in keys {
-        commands.push(vec![b"DEBUG".to_vec(), b"DIGEST-VALUE".to_vec(), key.clone()]);
-        commands.push(vec![b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.clone()]);
-        commands.push(vec![b"PEXPIRETIME".to_vec(), key.clone()]);
-    }
-    let (expected, actual) = (pipeline(reference, &commands)?, pipeline(other, &commands)?);
-    for (argv, (a, b)) in commands.into_iter().zip(expected.into_iter().zip(actual)) {
-        let near = match (decode(&a)?.as_int(), decode(&b)?.as_int()) {
-            (Some(a), Some(b)) => a >= 0 && b >= 0 && a.abs_diff(b) <= DEADLINE_TOLERANCE,
-            _ => false,
-        };
-        if a != b && !near {
-            return Ok(Some(difference(argv, a, b)));
-        }
-    }
-    Ok(None)
+    voter: &mut Voter,
+    knows: &mut dyn Knows,
+) -> io::Result<Found> {
+    let mut comparison = Comparison { reference, other, voter, knows, found: Found::default() };
+    comparison.all()?;
+    Ok(comparison.found)
 }
 
-fn difference(argv: Argv, reference: Vec<u8>, other: Vec<u8>) -> Difference {
-    Difference { step: None, argv, reference, other, model: None }
+struct Comparison<'c> {
+    reference: &'c mut Wire,
+    other: &'c mut Wire,
+    voter: &'c mut Voter,
+    knows: &'c mut dyn Knows,
+    found: Found,
+}
+
+impl Comparison<'_> {
+    fn all(&mut self) -> io::Result<()> {
+        for db in 0..DATABASES {
+            let replies = self.ask(&[words(&["SELECT", &db.to_string()]), words(&["KEYS", "*"])])?;
+            let Some(replies) = replies else { return Ok(()) };
+            let mut keys = bulks(&replies[1])?;
+            keys.sort();
+            let about = |key: &Vec<u8>| {
+                let word = |text: &str| text.as_bytes().to_vec();
+                [
+                    vec![word("TYPE"), key.clone()],
+                    vec![word("OBJECT"), word("ENCODING"), key.clone()],
+                    vec![word("PEXPIRETIME"), key.clone()],
+                ]
+            };
+            let facts: Vec<Argv> = keys.iter().flat_map(about).collect();
+            let Some(facts) = self.ask(&facts)? else { return Ok(()) };
+            let types = facts.iter().step_by(3);
+            let values: Vec<Argv> = keys.iter().zip(types).map(|(key, kind)| reading(kind, key)).collect();
+            if self.ask(&values)?.is_none() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// The reference's answers to these; nothing if there is a difference in one that stops the comparison.
+    fn ask(&mut self, commands: &[Argv]) -> io::Result<Option<Vec<Vec<u8>>>> {
+        let now = wall_clock();
+        let (expected, actual) = (pipeline(self.reference, commands)?, pipeline(self.other, commands)?);
+        for (argv, (expected, actual)) in commands.iter().zip(expected.iter().zip(&actual)) {
+            if let Some(difference) = self.differ(argv, now, expected, actual) {
+                if self.knows.is_known(&difference) {
+                    self.found.known += 1;
+                } else {
+                    self.found.difference = Some(difference);
+                    return Ok(None);
+                }
+            }
+        }
+        Ok(Some(expected))
+    }
+
+    /// Two that differ do not if the model allows both; two that agree do if the model allows neither.
+    fn differ(&mut self, argv: &Argv, now: i64, reference: &[u8], other: &[u8]) -> Option<Difference> {
+        let mode = compare::row(argv).map_or(Mode::Exact, |row| compare::mode(row, argv));
+        let agreed = compare::agree(mode, reference, other);
+        let mut difference = Difference {
+            step: None,
+            argv: argv.clone(),
+            reference: reference.to_vec(),
+            other: other.to_vec(),
+            model: None,
+        };
+        match (agreed, self.voter.judge_state(argv, now, [reference, other])) {
+            (true, None | Some([Ok(()), _])) => return None,
+            (true, Some([Err(divergence), _])) => {
+                let expects = format!("(the model expects {}, not {})", divergence.wanted, divergence.got);
+                difference.other = expects.into_bytes();
+            }
+            (false, Some([Ok(()), Ok(())])) => {
+                self.found.open += 1;
+                return None;
+            }
+            (false, verdict) => {
+                difference.model = verdict.map(|verdict| sides(verdict.map(|one| one.is_ok())).to_owned());
+            }
+        }
+        Some(difference)
+    }
+}
+
+/// The command that reads all of a value of this type.
+fn reading(kind: &[u8], key: &[u8]) -> Argv {
+    let (before, after): (&str, &[&str]) = match kind {
+        b"+list\r\n" => ("LRANGE", &["0", "-1"]),
+        b"+set\r\n" => ("SMEMBERS", &[]),
+        b"+hash\r\n" => ("HGETALL", &[]),
+        b"+zset\r\n" => ("ZRANGE", &["0", "-1", "WITHSCORES"]),
+        _ => ("GET", &[]),
+    };
+    [words(&[before]), vec![key.to_vec()], words(after)].concat()
 }
 
 fn words(words: &[&str]) -> Argv {

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kevy::command::CommandId;
 use kevy::resp::Frame;
-use kevy_model::{Delivery, Model, Request, judge};
+use kevy_model::{Delivery, Divergence, Model, Request, judge};
 
 use crate::compare;
 use crate::runner::{Argv, Event};
@@ -23,6 +23,9 @@ pub fn wall_clock() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970");
     since.as_millis() as i64
 }
+
+/// The connection on which the data are asked for at the end.
+const CONTROL: usize = usize::MAX;
 
 /// Frames that arrived and were not judged yet, by connection.
 type Arrived = BTreeMap<usize, VecDeque<Frame>>;
@@ -81,6 +84,32 @@ impl Voter {
         if let Some(model) = &mut self.model {
             model.disconnect(conn);
         }
+    }
+
+    /// Which of two replies to a command about the data the model allows, at the end of a plan. `None` if it abstains.
+    pub fn judge_state(
+        &mut self,
+        argv: &Argv,
+        now: i64,
+        replies: [&[u8]; 2],
+    ) -> Option<[Result<(), Divergence>; 2]> {
+        let model = self.model.as_mut()?;
+        if model.next_deadline(now).is_some_and(|deadline| deadline <= wall_clock() + 1) {
+            self.model = None;
+            return None;
+        }
+        let request = Request { conn: CONTROL, now, argv: argv.clone() };
+        let [reference, other] = replies.map(|reply| decode(reply).ok());
+        let before = (reference != other).then(|| model.clone());
+        let allows = |mut model: Model, reply| model.step(&request, Some(&reply)).map(|_| ());
+        let own = model.step(&request, reference.as_ref()).map(|_| ());
+        let others = match (before, other) {
+            (Some(before), Some(other)) => allows(before, other),
+            _ => own.clone(),
+        };
+        // Nothing of this changes anything, so that the model can go on whatever was answered.
+        self.votes += u64::from(own.is_ok());
+        Some([own, others])
     }
 
     /// Judges what the reference answered to a batch.
@@ -142,7 +171,7 @@ fn settle_time(model: &mut Model, ballot: &Ballot<'_>) -> bool {
 /// Whether the batch has what the model leaves open, or what a transaction of the batch would.
 fn is_open(model: &Model, ballot: &Ballot<'_>) -> bool {
     let waits = |conn: &usize| model.sessions.get(conn).is_some_and(|session| session.waits());
-    waits(&ballot.conn) || ballot.argvs.iter().any(|argv| compare::sorts_in_open_order(argv))
+    waits(&ballot.conn)
 }
 
 /// Returns how many frames were judged.

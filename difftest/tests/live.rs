@@ -32,6 +32,7 @@ fn generated_plans_are_answered_alike() {
         failures: std::env::temp_dir().join("kevy-difftest-failures"),
         most_failures: 3,
         shrink: true,
+        again: 2,
     };
     println!("seed {}", goals.seed);
     let done = campaign::run(&mut pair, &scope, &goals, &mut known);

@@ -125,6 +125,11 @@ impl Model {
         self.dbs[db].remove(key);
         self.iterations.forget_key(db, key);
         self.notify('x', "expired", db, key);
+        self.gone(db, key);
+    }
+
+    /// Tells whoever watches the key that it is there no more. One that was expired when WATCH came is no change.
+    fn gone(&mut self, db: usize, key: &[u8]) {
         let watched = (db, key.to_vec());
         for session in self.sessions.values_mut() {
             match session.watching.get_mut(&watched) {
@@ -207,7 +212,7 @@ impl Model {
         let was = self.dbs[ask.db].remove(key).is_some();
         if was {
             self.iterations.forget_key(ask.db, key);
-            self.touch(ask.db, key);
+            self.gone(ask.db, key);
         }
         was
     }

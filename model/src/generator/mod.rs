@@ -319,6 +319,7 @@ impl<'a> Gen<'a> {
                 None => self.keys.awaited.remove(&conn),
             };
         }
+        self.expiring |= expires_at_once(id, &argv);
         self.push_command(conn, argv, Some(note));
         let session = &mut self.sessions[conn];
         match id {
@@ -395,6 +396,13 @@ impl<'a> Gen<'a> {
         self.generated.plan.steps.push(step);
         self.generated.notes.push(note);
     }
+}
+
+/// Whether it can give a key a millisecond to live, if only because its words were changed on purpose.
+fn expires_at_once(id: CommandId, argv: &[Vec<u8>]) -> bool {
+    use CommandId::*;
+    let has = |word: &str| argv.iter().any(|arg| arg.eq_ignore_ascii_case(word.as_bytes()));
+    has("1") && (matches!(id, PExpire | PSetEx) || matches!(id, Set | GetEx) && has("PX"))
 }
 
 /// How often a command comes in one plan: not at all in a quarter of the plans, and in others more or less.
