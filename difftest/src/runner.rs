@@ -629,7 +629,14 @@ impl Run<'_> {
         let last = if let Batch::Commands { argvs, .. } = batch { at + argvs.len() - 1 } else { at };
         let mut own = 0;
         let mut unordered = (Vec::new(), Vec::new());
-        for (event, shown) in events.iter().zip(shown) {
+        let mut arrived: Vec<(&Event, &mut Event)> = events.iter().zip(shown).collect();
+        if tracker.old
+            && let Batch::Commands { conn, .. } = batch
+        {
+            // An old reference serves others differently, and the replies that follow are the consequence.
+            arrived.sort_by_key(|(event, _)| event.conn == *conn);
+        }
+        for (event, shown) in arrived {
             let frame = subject.wire(event.conn).and_then(Wire::read_frame);
             let frame = frame.map_err(|error| self.failed(batch, at, std::slice::from_ref(event), &error))?;
             self.counts.frames += 1;
