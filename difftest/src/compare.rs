@@ -61,6 +61,7 @@ pub fn mode(row: &Command, argv: &[Vec<u8>]) -> Mode {
         ModuleList => Mode::Kind,
         Hello | Info | Time | LastSave | Lolwut | Role => Mode::Kind,
         ClientId | ClientInfo | ClientList => Mode::Kind,
+        Debug if argv.get(1).is_some_and(|name| name.eq_ignore_ascii_case(b"help")) => Mode::Kind,
         MemoryUsage => Mode::Size,
         // About all commands of a server; the check of the table looks at them one by one.
         Command | CommandCount | CommandList | CommandDocs | CommandInfo => Mode::Kind,

@@ -69,6 +69,17 @@ impl Known {
         Ok(Known { entries })
     }
 
+    /// How often each line was met.
+    pub fn hits(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.entries.iter().map(|entry| (entry.line, entry.hits))
+    }
+
+    /// Another run has met a line so often.
+    pub fn add_hits(&mut self, line: &str, hits: u64) {
+        let entry = self.entries.iter_mut().find(|entry| entry.line.to_string() == line);
+        entry.map(|entry| entry.hits += hits).unwrap_or_default();
+    }
+
     /// Lines that no difference of the run has matched.
     pub fn stale(&self) -> Vec<String> {
         let stale = self.entries.iter().filter(|entry| entry.hits == 0);

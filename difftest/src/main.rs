@@ -10,7 +10,7 @@ use kevy_difftest::campaign::{self, Floors, Goals, Pair, describe};
 use kevy_difftest::inprocess;
 use kevy_difftest::known::Known;
 use kevy_difftest::recording::Recording;
-use kevy_difftest::report::{Conformance, tally_text};
+use kevy_difftest::report::{Conformance, read_runs, run_text, tally_text};
 use kevy_difftest::runner::{Counts, Nothing, Run, Stop};
 use kevy_difftest::server::{Program, Server};
 use kevy_difftest::tape::{self, Tape};
@@ -32,6 +32,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   check FILE...    transcripts on kevy
   table            COMMAND INFO, DOCS and GETKEYS of every row, compared with redis-server's
   report FILE...   CONFORMANCE.md from the tallies of runs
+  floors FILE...   whether runs together were as large as --commands demands and have exercised everything
   bugs             whether the tests in this process notice faults that are switched on (--smoke, --budget S, --only NAME)
   sim              several shards under a scheduler, in one thread (--seed N, --runs N, --seconds S, --exhaustive, --fine)
   serve ...        the kevy server that is compiled in, with the server's own options
@@ -49,6 +50,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   --steps N        steps of a plan
   --wrong N        how many of 100 commands are wrong on purpose
   --no-waiting     no commands that wait or subscribe
+  --intrusive      also commands that act on the server or on other connections
   --floors         fail unless the run was as large as demanded and has exercised everything
   --shrink         make failing plans small at once
   --failures DIR   where failing plans go; difftest-failures by default
@@ -79,6 +81,7 @@ fn main() -> ExitCode {
         "check" => check(&options),
         "table" => check_table(&options),
         "report" => report(&options),
+        "floors" => floors(&options),
         "help" => {
             print!("{HELP}");
             Ok(true)
@@ -146,6 +149,7 @@ struct Options {
     steps: usize,
     wrong: u32,
     waiting: bool,
+    intrusive: bool,
     floors: bool,
     shrink: bool,
     failures: PathBuf,
@@ -172,6 +176,7 @@ impl Options {
             steps: Scope::full().steps,
             wrong: Scope::full().wrong,
             waiting: true,
+            intrusive: false,
             floors: false,
             shrink: false,
             failures: "difftest-failures".into(),
@@ -209,6 +214,7 @@ impl Options {
                 "--steps" => options.steps = number(&arg, &value()?)?,
                 "--wrong" => options.wrong = number(&arg, &value()?)?,
                 "--no-waiting" => options.waiting = false,
+                "--intrusive" => options.intrusive = true,
                 "--floors" => options.floors = true,
                 "--shrink" => options.shrink = true,
                 "--failures" => options.failures = value()?.into(),
@@ -221,7 +227,7 @@ impl Options {
             }
         }
         let takes_files =
-            ["replay", "shrink", "record", "check", "report"].contains(&options.command.as_str());
+            ["replay", "shrink", "record", "check", "report", "floors"].contains(&options.command.as_str());
         if takes_files && options.files.is_empty() {
             return Err(format!("{} needs a file", options.command).into());
         }
@@ -258,8 +264,8 @@ impl Options {
 
     /// What `--only` leaves of everything.
     fn scope(&self) -> Scope {
-        let mut scope =
-            Scope { steps: self.steps, wrong: self.wrong, waiting: self.waiting, ..Scope::full() };
+        let all = if self.intrusive { Scope::live() } else { Scope::full() };
+        let mut scope = Scope { steps: self.steps, wrong: self.wrong, waiting: self.waiting, ..all };
         if !self.only.is_empty() {
             scope.commands.retain(|id| {
                 let row = id.command();
@@ -303,7 +309,7 @@ fn run(options: &Options) -> Result<bool> {
         let texts = [2, 3].map(|protocol| {
             tally_text(&pair.reference.identity(), protocol, &done.tallies[protocol as usize - 2])
         });
-        std::fs::write(path, texts.concat())?;
+        std::fs::write(path, texts.concat() + &run_text(&scope, &done, &known))?;
     }
     let counts = done.counts;
     println!(
@@ -468,6 +474,21 @@ fn check_table(options: &Options) -> Result<bool> {
     println!("not in {}: {}", reference.identity(), outcome.missing.join(" "));
     println!("rows {} compared {} differences {}", outcome.rows, outcome.compared, outcome.differences.len());
     Ok(outcome.differences.is_empty())
+}
+
+/// The oracle is the one that the first tally names.
+fn floors(options: &Options) -> Result<bool> {
+    let read = |file: &PathBuf| {
+        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))
+    };
+    let texts: Vec<String> = options.files.iter().map(read).collect::<std::result::Result<_, _>>()?;
+    let oracle = texts[0].lines().next().and_then(|line| line.split('\t').nth(1)).ok_or("no tally")?;
+    let mut known = Known::parse(&std::fs::read_to_string(&options.known)?, oracle)?;
+    let (scope, done) = read_runs(&texts, &mut known);
+    let floors = Floors::of(options.commands.unwrap_or(0));
+    let shortfalls = campaign::shortfalls(&done, &scope, &floors, &known);
+    shortfalls.iter().for_each(|shortfall| println!("below the floor: {shortfall}"));
+    Ok(shortfalls.is_empty())
 }
 
 fn report(options: &Options) -> Result<bool> {

@@ -1,13 +1,54 @@
 //! `CONFORMANCE.md`: what runs have compared, a row a command.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use kevy::command::table::TABLE;
-use kevy_model::generator::{Cell, Outcome, Tally, excluded};
+use kevy_model::generator::{Cell, KeyState, Outcome, Scope, Tally, excluded};
+
+use crate::campaign::Done;
+use crate::known::Known;
 
 /// The tallies of runs, as text: a heading for each oracle and protocol, then the lines of the tally.
 pub fn tally_text(oracle: &str, protocol: u32, tally: &Tally) -> String {
     format!("oracle\t{oracle}\tRESP{protocol}\n{}", tally.to_text())
+}
+
+/// What a run did beside its tallies, as text: the commands it could choose from, its counts, and how often each known
+/// difference was met.
+pub fn run_text(scope: &Scope, done: &Done, known: &Known) -> String {
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    for id in &scope.commands {
+        let _ = writeln!(text, "scope\t{}", id.command().name);
+    }
+    for (name, count) in done.counted() {
+        let _ = writeln!(text, "count\t{name}\t{count}");
+    }
+    for (line, hits) in known.hits() {
+        let _ = writeln!(text, "known\t{line}\t{hits}");
+    }
+    text
+}
+
+/// Several runs taken together: what they did, and with which commands.
+pub fn read_runs(texts: &[String], known: &mut Known) -> (Scope, Done) {
+    let (mut scope, mut done) = (Scope::live(), Done::default());
+    let mut named = BTreeSet::new();
+    for text in texts {
+        let mut third = false;
+        for line in text.lines() {
+            match line.split('\t').collect::<Vec<_>>()[..] {
+                ["oracle", _, protocol] => third = protocol == "RESP3",
+                ["scope", name] => _ = named.insert(name.to_owned()),
+                ["count", name, count] => done.add_count(name, count.parse().unwrap_or(0)),
+                ["known", line, hits] => known.add_hits(line, hits.parse().unwrap_or(0)),
+                _ => done.tallies[usize::from(third)].read_line(line),
+            }
+        }
+    }
+    scope.commands.retain(|id| named.contains(id.command().name));
+    (scope, done)
 }
 
 /// What several runs have compared.
@@ -46,8 +87,15 @@ impl Conformance {
              determined by data and arguments. Written by `kevy-difftest report` from the counts of the runs. Oracles: {}.\n",
             self.oracles.join(", ")
         );
-        text.push_str("| command | options | pairs of options | replies | errors | RESP2 | RESP3 |\n");
-        text.push_str("|---|---|---|---|---|---|---|\n");
+        text.push_str(
+            "Keys: how often the first key was, as the generator believed, there with the type that the command is \
+             about, of another type, missing, past its deadline, or just made with a size at which encodings change.\n\n",
+        );
+        text.push_str(
+            "| command | options | pairs of options | replies | errors | RESP2 | RESP3 | keys: own, other, missing, \
+             expired, boundary |\n",
+        );
+        text.push_str("|---|---|---|---|---|---|---|---|\n");
         let mut total = [0; 4];
         for row in TABLE.iter().filter(|row| excluded(row).is_none()) {
             let count = |tally: &Tally, outcome| tally.get(row.id, &Cell::Command(outcome));
@@ -57,9 +105,11 @@ impl Conformance {
             total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
             let of =
                 |(seen, all): (usize, usize)| if all == 0 { String::new() } else { format!("{seen}/{all}") };
+            let states = KeyState::ALL.map(|state| all.get(row.id, &Cell::Key(state)).to_string());
+            let states = if row.takes_keys() { states.join(", ") } else { String::new() };
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {states} |",
                 row.name.replace('|', " "),
                 of(all.options_seen(row.id)),
                 of(all.pairs_seen(row.id)),
@@ -69,7 +119,8 @@ impl Conformance {
                 counts[3]
             );
         }
-        let _ = writeln!(text, "| **all** | | | {} | {} | {} | {} |", total[0], total[1], total[2], total[3]);
+        let _ =
+            writeln!(text, "| **all** | | | {} | {} | {} | {} | |", total[0], total[1], total[2], total[3]);
         text.push_str("\nNot compared:\n\n");
         for row in TABLE.iter().filter(|row| row.subcommand_count == 0) {
             if let Some(reason) = excluded(row) {
@@ -106,7 +157,7 @@ mod tests {
         conformance
             .read("oracle\tredis-8.0.6\tRESP2\nget\tOk\t5\noracle\tredis-8.0.6\tRESP3\nget\tError\t2\n");
         let text = conformance.to_markdown("# head\nGET * | a | b | * | because\n");
-        assert!(text.contains("| get |  |  | 5 | 2 | 5 | 2 |\n"), "{text}");
+        assert!(text.contains("| get |  |  | 5 | 2 | 5 | 2 | 0, 0, 0, 0, 0 |\n"), "{text}");
         assert!(text.contains("Oracles: redis-8.0.6.\n"));
         assert!(text.contains("| GET * | a | b | * | because |\n"));
     }

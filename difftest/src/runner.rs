@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
-use kevy::command::{CommandId, Flags};
+use kevy::command::{Command, CommandId, Flags, Group};
 use kevy::resp::Frame;
-use kevy_model::generator::{Note, Outcome, Plan, Step, Tally};
+use kevy_model::generator::{Note, Outcome, Plan, Step, Tally, conn_of_id};
 
 use crate::compare;
 use crate::known;
@@ -126,6 +126,19 @@ struct Session {
     blocked: bool,
     /// It may be sent what it did not ask for.
     listening: bool,
+    /// It is shown what everybody does: nothing of that is compared.
+    monitoring: bool,
+    mute: Mute,
+}
+
+/// What CLIENT REPLY has asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Mute {
+    #[default]
+    No,
+    Yes,
+    /// For the next command.
+    Once,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -133,6 +146,8 @@ struct Tracker {
     sessions: BTreeMap<usize, Session>,
     /// The reference is older than the Redis that the model is about.
     old: bool,
+    /// Commands that write are held back.
+    paused: bool,
 }
 
 impl Tracker {
@@ -142,7 +157,10 @@ impl Tracker {
 
     /// Connections on which something can arrive unasked.
     fn expectant(&self) -> Vec<usize> {
-        let expectant = self.sessions.iter().filter(|(_, session)| session.listening || session.blocked);
+        let expectant = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| (session.listening || session.blocked) && !session.monitoring);
         expectant.map(|(&conn, _)| conn).collect()
     }
 }
@@ -164,7 +182,14 @@ enum Manner {
 
 #[derive(Debug)]
 enum Batch<'p> {
-    Commands { conn: usize, manner: Manner, first: usize, argvs: Vec<&'p Argv> },
+    Commands {
+        conn: usize,
+        manner: Manner,
+        first: usize,
+        argvs: Vec<&'p Argv>,
+        /// Which of them have a reply.
+        answered: Vec<bool>,
+    },
     Advance(u64),
     Close(usize),
     Skip,
@@ -177,8 +202,11 @@ fn next_batch<'p>(plan: &'p Plan, at: usize, tracker: &mut Tracker) -> (Batch<'p
         Step::Advance(ms) => return (Batch::Advance(*ms), at + 1),
         Step::Close(conn) => return (Batch::Close(*conn), at + 1),
     };
+    let paused = tracker.paused;
     let session = tracker.session(conn);
-    let Some((manner, ends)) = manner(argv, session) else { return (Batch::Skip, at + 1) };
+    let mut mute = session.mute;
+    let Some((manner, ends)) = manner(argv, session, paused, mute) else { return (Batch::Skip, at + 1) };
+    let mut answered = vec![answers(argv, &mut mute)];
     let mut argvs = vec![argv];
     let mut size = size_of_argv(argv);
     let mut ends = ends || manner != Manner::Plain;
@@ -189,32 +217,78 @@ fn next_batch<'p>(plan: &'p Plan, at: usize, tracker: &mut Tracker) -> (Batch<'p
         && *next_conn == conn
         // What EXEC answers is compared by what was really queued. Redis 8.0.6 does not answer a HELLO whose AUTH fails
         // when other commands came with it.
-        && compare::row(argv).is_none_or(|row| !matches!(row.id, CommandId::Exec | CommandId::Hello))
-        && let Some((Manner::Plain, last)) = self::manner(argv, session)
+        && compare::row(argv)
+            .is_none_or(|row| !matches!(row.id, CommandId::Auth | CommandId::Exec | CommandId::Hello))
+        && let Some((Manner::Plain, last)) = self::manner(argv, session, paused, mute)
     {
+        answered.push(answers(argv, &mut mute));
         argvs.push(argv);
         size += size_of_argv(argv);
         ends = last;
     }
     let next = at + argvs.len();
-    (Batch::Commands { conn, manner, first: at, argvs }, next)
+    session.mute = mute;
+    (Batch::Commands { conn, manner, first: at, argvs, answered }, next)
 }
 
 fn size_of_argv(argv: &Argv) -> usize {
     argv.iter().map(|arg| arg.len() + 16).sum()
 }
 
+/// Whether a command is answered, and what becomes of those after it.
+fn answers(argv: &Argv, mute: &mut Mute) -> bool {
+    let asks = compare::row(argv).is_some_and(|row| row.id == CommandId::ClientReply) && argv.len() == 3;
+    let is = |word: &str| asks && argv[2].eq_ignore_ascii_case(word.as_bytes());
+    match *mute {
+        Mute::Once => {
+            *mute = Mute::No;
+            return false;
+        }
+        Mute::Yes if is("ON") => *mute = Mute::No,
+        Mute::No if is("OFF") => *mute = Mute::Yes,
+        Mute::No if is("SKIP") => *mute = Mute::Once,
+        _ => {}
+    }
+    *mute == Mute::No
+}
+
+/// Whether what a command does can be told without its reply.
+fn can_be_mute(row: &Command) -> bool {
+    let plain = !matches!(row.group, Group::Connection | Group::Server | Group::Transactions | Group::PubSub);
+    plain && !row.flags.contains(Flags::BLOCKING) && compare::cursor_index(row.id).is_none()
+}
+
 /// How a command will be answered on this connection, and whether what comes after it depends on the answer. `None` if
 /// it cannot be sent.
-fn manner(argv: &Argv, session: &Session) -> Option<(Manner, bool)> {
+fn manner(argv: &Argv, session: &Session, paused: bool, mute: Mute) -> Option<(Manner, bool)> {
     use CommandId::*;
-    if session.blocked {
+    if session.blocked || session.monitoring {
         return None;
     }
-    let Some(row) = compare::row(argv) else { return Some((Manner::Plain, false)) };
+    let Some(row) = compare::row(argv) else { return (mute == Mute::No).then_some((Manner::Plain, false)) };
     let in_transaction = session.queue.is_some();
+    if mute != Mute::No && !(can_be_mute(row) || row.id == ClientReply && mute == Mute::Yes) {
+        return None;
+    }
+    if paused && !in_transaction {
+        let held_back = row.flags.intersects(Flags::WRITE.with(Flags::MAY_REPLICATE));
+        match row.id {
+            Exec | SPop => return None,
+            ClientPause => return None,
+            _ if !held_back => {}
+            _ if row.flags.contains(Flags::BLOCKING) || mute != Mute::No => return None,
+            Sort if compare::has_ties(argv) => return None,
+            _ => return Some((Manner::Waits, true)),
+        }
+    }
     Some(match row.id {
-        Multi | Discard | Reset | Hello | Quit => (Manner::Plain, true),
+        ClientKill | ClientPause | ClientUnpause | ClientUnblock | ClientReply | Monitor | Quit | Auth
+            if in_transaction || session.listening && row.id == ClientReply =>
+        {
+            return None;
+        }
+        ClientKill | ClientPause | ClientUnpause | Monitor | Quit | Auth => (Manner::Plain, true),
+        Multi | Discard | Reset | Hello => (Manner::Plain, true),
         Exec => {
             let mut queued = session.queue.iter().flatten();
             let several =
@@ -259,6 +333,18 @@ fn timeout(argv: &Argv) -> Option<f64> {
     std::str::from_utf8(timeout?).ok()?.trim().parse().ok()
 }
 
+/// Nothing comes on a connection that the server has closed.
+fn until_ended(frame: io::Result<Option<Vec<u8>>>) -> io::Result<Option<Vec<u8>>> {
+    match frame {
+        Err(error)
+            if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) =>
+        {
+            Ok(None)
+        }
+        frame => frame,
+    }
+}
+
 fn is_push(frame: &[u8]) -> bool {
     frame.first() == Some(&b'>')
 }
@@ -298,9 +384,37 @@ impl<'s> Side<'s> {
         Ok(())
     }
 
+    /// The arguments with the numbers that this server has given the connections in place of what stands for them.
+    fn addressed(&mut self, argv: &Argv) -> io::Result<Argv> {
+        let mut argv = argv.clone();
+        for arg in &mut argv {
+            if let Some(conn) = conn_of_id(arg) {
+                self.wire(conn)?;
+                *arg = self.wires[&conn].1.to_string().into_bytes();
+            }
+        }
+        Ok(argv)
+    }
+
+    /// Waits until the server has closed a connection. What it says instead, if it does not.
+    fn closed(&mut self, conn: usize) -> io::Result<Option<Vec<u8>>> {
+        match self.wire(conn)?.read_frame() {
+            Ok(frame) => return Ok(Some(frame)),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(error),
+            Err(_) => {}
+        }
+        self.close(conn)?;
+        Ok(None)
+    }
+
     fn send(&mut self, conn: usize, argvs: &[&Argv], then: Option<&[u8]>) -> io::Result<()> {
         let mut bytes = Vec::new();
-        argvs.iter().for_each(|argv| encode(argv, &mut bytes));
+        for argv in argvs {
+            match argv.iter().any(|arg| conn_of_id(arg).is_some()) {
+                true => encode(&self.addressed(argv)?, &mut bytes),
+                false => encode(argv, &mut bytes),
+            }
+        }
         if let Some(message) = then {
             encode(&[b"PING", message], &mut bytes);
         }
@@ -372,6 +486,15 @@ enum Source<'s> {
 }
 
 impl Source<'_> {
+    /// The commands of a batch as the reference was sent them.
+    fn addressed(&mut self, batch: &Batch<'_>) -> io::Result<Vec<Argv>> {
+        let Batch::Commands { argvs, .. } = batch else { return Ok(Vec::new()) };
+        match self {
+            Source::Live(side) => argvs.iter().map(|argv| side.addressed(argv)).collect(),
+            Source::Recorded(_) => Ok(argvs.iter().map(|argv| argv.to_vec()).collect()),
+        }
+    }
+
     fn send(&mut self, batch: &Batch<'_>) -> io::Result<()> {
         match self {
             Source::Live(side) => send(side, batch),
@@ -393,11 +516,11 @@ impl Source<'_> {
         };
         let mut events = Vec::new();
         match batch {
-            Batch::Commands { conn, manner, argvs, .. } => {
+            Batch::Commands { conn, manner, argvs, answered, .. } => {
                 let mut push = |frame| events.push(Event { conn: *conn, frame });
                 match manner {
                     Manner::Plain | Manner::Pop => {
-                        let mut missing = argvs.len();
+                        let mut missing = answered.iter().filter(|answered| **answered).count();
                         while missing > 0 {
                             let frame = side.wire(*conn)?.read_frame()?;
                             missing -= usize::from(!is_push(&frame));
@@ -421,11 +544,18 @@ impl Source<'_> {
             Batch::Close(_) => side.barrier()?,
             Batch::Advance(_) | Batch::Skip => return Ok(events),
         }
-        let expectant = tracker.expectant();
+        let mut expectant = tracker.expectant();
+        if let Batch::Commands { conn, answered, .. } = batch
+            && answered.last() == Some(&false)
+            && !expectant.contains(conn)
+        {
+            expectant.push(*conn);
+        }
         if !expectant.is_empty() {
             side.barrier()?;
             for conn in expectant {
-                while let Some(frame) = side.wire(conn)?.poll_frame()? {
+                // Whether the server was to close it is looked at later.
+                while let Some(frame) = until_ended(side.wire(conn)?.poll_frame())? {
                     events.push(Event { conn, frame });
                 }
             }
@@ -516,7 +646,12 @@ impl Run<'_> {
                 // The model may have sided with kevy, and what kevy answered is no frame.
                 voter.abstain();
             }
-            let ballot = ballot(&batch, started, read);
+            let addressed = source.addressed(&batch).map_err(broken)?;
+            let addressed: Vec<&Argv> = addressed.iter().collect();
+            if let Source::Live(side) = &source {
+                mentioned(&batch).for_each(|conn| voter.introduce(conn, side.wires[&conn].1, started));
+            }
+            let ballot = ballot(&batch, &addressed, started, read);
             match checked {
                 Err(Stop::Difference(mut difference)) => {
                     difference.model =
@@ -537,9 +672,12 @@ impl Run<'_> {
                 }
             }
             self.learn(&batch, &events, &mut tracker);
+            if ends_connections(&batch, &events) {
+                self.part(&mut source, &mut subject, &batch, at, &mut tracker)?;
+            }
             at = next;
         }
-        self.check_silence(&mut subject)?;
+        self.check_silence(&mut subject, &tracker)?;
         Ok(voter)
     }
 
@@ -590,7 +728,7 @@ impl Run<'_> {
                 passed.map_err(|error| self.failed(batch, at, events, &error))?;
             }
             Batch::Skip => {}
-            Batch::Commands { conn, manner, first, argvs } => {
+            Batch::Commands { conn, manner, first, argvs, .. } => {
                 self.counts.commands += argvs.len() as u64;
                 match manner {
                     Manner::Pages(id) => {
@@ -608,7 +746,7 @@ impl Run<'_> {
             }
         }
         let mut events = events;
-        if let Batch::Commands { conn, manner: Manner::Several, first, argvs } = batch
+        if let Batch::Commands { conn, manner: Manner::Several, first, argvs, .. } = batch
             && argvs[0].len() == 1
             && events.len() > 1
         {
@@ -641,10 +779,12 @@ impl Run<'_> {
             let frame = frame.map_err(|error| self.failed(batch, at, std::slice::from_ref(event), &error))?;
             self.counts.frames += 1;
             let command = match batch {
-                Batch::Commands { conn, manner, first, argvs }
+                Batch::Commands { conn, manner, first, argvs, answered }
                     if *conn == event.conn && !is_push(&event.frame) =>
                 {
-                    let index = if *manner == Manner::Plain { own } else { 0 };
+                    let places = answered.iter().enumerate().filter(|(_, answered)| **answered);
+                    let place = places.map(|(place, _)| place).nth(own).unwrap_or(argvs.len());
+                    let index = if *manner == Manner::Plain { place } else { 0 };
                     own += 1;
                     argvs.get(index).map(|argv| (first + index, *argv))
                 }
@@ -676,7 +816,7 @@ impl Run<'_> {
             let conn = unordered.0[0].0;
             self.differ(Some(last), &delivered_to(conn), &frames(&unordered.0), &frames(&unordered.1))?;
         }
-        if let Batch::Commands { conn, manner: Manner::Several, first, argvs } = batch {
+        if let Batch::Commands { conn, manner: Manner::Several, first, argvs, .. } = batch {
             let frame = subject.wire(*conn).and_then(Wire::read_frame);
             let frame = frame.map_err(|error| self.failed(batch, at, events, &error))?;
             if !is_sentinel(&frame) {
@@ -767,13 +907,53 @@ impl Run<'_> {
         if agreed { Ok(()) } else { self.differ(Some(step), argv, &own.concat(), &pages.concat()) }
     }
 
+    /// The server has closed connections: the second must have closed the same.
+    fn part(
+        &mut self,
+        source: &mut Source<'_>,
+        subject: &mut Side<'_>,
+        batch: &Batch<'_>,
+        at: usize,
+        tracker: &mut Tracker,
+    ) -> Result<(), Stop> {
+        let Source::Live(reference) = source else { return Ok(()) };
+        let Batch::Commands { conn, argvs, .. } = batch else { return Ok(()) };
+        let (argv, step) = (argvs[argvs.len() - 1], at + argvs.len() - 1);
+        reference.barrier().map_err(Stop::Reference)?;
+        let mut ended: Vec<usize> = mentioned(batch).collect();
+        if compare::row(argv).is_some_and(|row| row.id == CommandId::Quit) {
+            ended.push(*conn);
+        }
+        let open = reference.wires.keys().copied().filter(|conn| !ended.contains(conn));
+        for conn in open.collect::<Vec<_>>() {
+            if reference.wire(conn).and_then(Wire::has_ended).map_err(Stop::Reference)? {
+                ended.push(conn);
+            }
+        }
+        for conn in ended {
+            if let Some(frame) = reference.closed(conn).map_err(Stop::Reference)? {
+                let error =
+                    format!("after {} connection {conn} got {}", Step::Close(conn), frame.escape_ascii());
+                return Err(Stop::Reference(io::Error::other(error)));
+            }
+            match subject.closed(conn) {
+                Ok(None) => {}
+                Ok(Some(frame)) => self.differ(Some(step), argv, b"(connection closed)", &frame)?,
+                Err(_) => self.differ(Some(step), argv, b"(connection closed)", b"(connection open)")?,
+            }
+            tracker.sessions.remove(&conn);
+        }
+        Ok(())
+    }
+
     /// Nothing may have arrived that the reference did not send.
-    fn check_silence(&mut self, subject: &mut Side<'_>) -> Result<(), Stop> {
+    fn check_silence(&mut self, subject: &mut Side<'_>, tracker: &Tracker) -> Result<(), Stop> {
         let broken = |error: io::Error| {
             Stop::Difference(Box::new(difference(None, &Argv::new(), b"(nothing more)", &error)))
         };
         subject.barrier().map_err(broken)?;
-        let conns: Vec<usize> = subject.wires.keys().copied().collect();
+        let monitors = |conn: &usize| tracker.sessions.get(conn).is_some_and(|session| session.monitoring);
+        let conns: Vec<usize> = subject.wires.keys().copied().filter(|conn| !monitors(conn)).collect();
         for conn in conns {
             if let Some(frame) = subject.wire(conn).and_then(Wire::poll_frame).map_err(broken)? {
                 self.differ(None, &delivered_to(conn), b"(nothing more)", &frame)?;
@@ -829,13 +1009,29 @@ impl Run<'_> {
                 tracker.session(event.conn).blocked = false;
             }
         }
-        let Batch::Commands { conn, manner, first, argvs } = batch else { return };
+        let Batch::Commands { conn, manner, first, argvs, answered } = batch else { return };
         let mut replies = events.iter().filter(|event| event.conn == *conn && !is_push(&event.frame));
         for (index, argv) in argvs.iter().enumerate() {
             let step = first + index;
+            if !answered[index] {
+                // Of what was not answered it is not known how it ended; it was asked for, that is all.
+                let asks = compare::row(argv).is_some_and(|row| row.id == CommandId::ClientReply);
+                if asks {
+                    self.count(step, false);
+                }
+                continue;
+            }
             let reply = replies.next().map(|event| event.frame.as_slice());
             if *manner == Manner::Waits && reply.is_none() {
                 tracker.session(*conn).blocked = true;
+            }
+            if let (Some(row), Some(b"+OK\r\n")) = (compare::row(argv), reply) {
+                let for_long = argv.get(2).is_some_and(|timeout| timeout.len() > 1);
+                match row.id {
+                    CommandId::ClientPause if for_long => tracker.paused = true,
+                    CommandId::ClientUnpause => tracker.paused = false,
+                    _ => {}
+                }
             }
             self.learn_reply(tracker.session(*conn), step, argv, reply);
         }
@@ -872,6 +1068,7 @@ impl Run<'_> {
             }
             Discard if !failed => session.queue = None,
             Reset if !failed => *session = Session::default(),
+            Monitor if !failed => session.monitoring = true,
             Subscribe | PSubscribe | SSubscribe if !failed => session.listening = true,
             _ => {}
         }
@@ -884,9 +1081,30 @@ impl Run<'_> {
     }
 }
 
+/// Connections whose numbers are among the arguments of a batch.
+fn mentioned(batch: &Batch<'_>) -> impl Iterator<Item = usize> {
+    let argvs = if let Batch::Commands { argvs, .. } = batch { &argvs[..] } else { &[] };
+    argvs.iter().flat_map(|argv| argv.iter()).filter_map(|arg| conn_of_id(arg))
+}
+
+/// Whether the last command of a batch, as it was answered, makes the server close connections.
+fn ends_connections(batch: &Batch<'_>, events: &[Event]) -> bool {
+    let Batch::Commands { conn, argvs, .. } = batch else { return false };
+    let last = argvs.last().and_then(|argv| compare::row(argv)).map(|row| row.id);
+    let own = events.iter().rev().find(|event| event.conn == *conn && !is_push(&event.frame));
+    let reply = own.map(|event| event.frame.as_slice());
+    match last {
+        Some(CommandId::Quit) => reply == Some(b"+OK\r\n"),
+        Some(CommandId::ClientKill) => {
+            reply.is_some_and(|reply| !reply.starts_with(b"-") && reply != b":0\r\n")
+        }
+        _ => false,
+    }
+}
+
 /// What the model is asked about a batch. The second server is sent its commands too, but the clock is the reference's.
-fn ballot<'b>(batch: &'b Batch<'_>, sent: i64, read: i64) -> Option<Ballot<'b>> {
-    let Batch::Commands { conn, manner, argvs, .. } = batch else { return None };
+fn ballot<'b>(batch: &'b Batch<'_>, argvs: &'b [&'b Argv], sent: i64, read: i64) -> Option<Ballot<'b>> {
+    let Batch::Commands { conn, manner, .. } = batch else { return None };
     let pages = if let Manner::Pages(id) = manner { Some(*id) } else { None };
     Some(Ballot { conn: *conn, argvs, pages, sent, read })
 }

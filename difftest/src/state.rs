@@ -3,6 +3,7 @@
 use std::io;
 
 use kevy::resp::Frame;
+use kevy_model::generator::CHANGED;
 
 use crate::compare::{self, Mode};
 use crate::runner::{Argv, Difference, Knows, sides};
@@ -14,8 +15,8 @@ const DATABASES: usize = 16;
 
 /// What keeps one plan from meeting what another left behind.
 pub fn clear(wire: &mut Wire) -> io::Result<()> {
-    let mut commands: Vec<Vec<&str>> = vec![vec!["SELECT", "0"], vec!["FLUSHALL"]];
-    for (name, value) in DEFAULTS {
+    let mut commands: Vec<Vec<&str>> = vec![vec!["CLIENT", "UNPAUSE"], vec!["SELECT", "0"], vec!["FLUSHALL"]];
+    for (name, value) in DEFAULTS.iter().chain(&CHANGED) {
         commands.push(vec!["CONFIG", "SET", name, value]);
     }
     let commands: Vec<Argv> =

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use kevy::command::CommandId;
 use kevy::resp::Frame;
+use kevy_model::generator::CHANGED;
 use kevy_model::{Delivery, Divergence, Model, Request, judge};
 
 use crate::compare;
@@ -65,8 +66,8 @@ impl Voter {
     /// For a plan that begins on servers that have been cleared ([`state::clear`]).
     pub fn new() -> Voter {
         let mut model = Model::new(16);
-        for (name, value) in state::DEFAULTS {
-            model.config.insert(name.to_owned(), value.to_owned());
+        for (name, value) in state::DEFAULTS.iter().chain(&CHANGED) {
+            model.config.insert((*name).to_owned(), (*value).to_owned());
         }
         Voter { model: Some(model), votes: 0 }
     }
@@ -78,6 +79,19 @@ impl Voter {
 
     pub fn abstain(&mut self) {
         self.model = None;
+    }
+
+    /// Tells it the number of a connection that others will be told of.
+    pub fn introduce(&mut self, conn: usize, id: i64, now: i64) {
+        let Some(model) = &mut self.model else { return };
+        if !model.sessions.contains_key(&conn) {
+            let request = Request { conn, now, argv: vec![b"PING".to_vec()] };
+            // It is answered on a new connection, whatever else is the case.
+            let _ = model.step(&request, Some(&Frame::simple("PONG")));
+        }
+        if let Some(session) = model.sessions.get_mut(&conn) {
+            session.id = Some(id);
+        }
     }
 
     pub fn close(&mut self, conn: usize) {

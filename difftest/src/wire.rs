@@ -89,6 +89,14 @@ impl Wire {
         }
     }
 
+    /// Whether the server has closed the connection; what has arrived stays to be read.
+    pub fn has_ended(&mut self) -> io::Result<bool> {
+        self.set_nonblocking(true)?;
+        let filled = self.fill();
+        self.set_nonblocking(false)?;
+        Ok(filled.is_err_and(|error| error.kind() != ErrorKind::WouldBlock))
+    }
+
     fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         match &self.stream {
             Stream::Unix(stream) => stream.set_nonblocking(on),

@@ -92,7 +92,7 @@ const PARAMETERS: [Parameter; 28] = [
 
 /// The parameter of this name or older name, in any case.
 fn named(name: &[u8]) -> Option<&'static Parameter> {
-    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    let is = |known: &str| !known.is_empty() && name.eq_ignore_ascii_case(known.as_bytes());
     PARAMETERS.iter().find(|parameter| is(parameter.name) || is(parameter.alias))
 }
 
@@ -192,7 +192,7 @@ pub fn config_set(m: &mut Model, ask: &Ask) -> Answer {
         let parameter = named(name);
         let shown = c_string(name, usize::MAX);
         if parameter.is_some_and(|parameter| matches!(parameter.kind, Kind::Fixed)) {
-            return Err(failed(&shown, "can't set immutable config"));
+            return unless_unknown(&set, Err(failed(&shown, "can't set immutable config")));
         }
         if set.iter().any(|(other, ..)| other.eq_ignore_ascii_case(name)) {
             return unless_unknown(&set, Err(failed(&shown, "duplicate parameter")));

@@ -240,6 +240,9 @@ pub fn client_getredir(_: &mut Model, _: &Ask) -> Answer {
 
 /// CLIENT UNBLOCK id [TIMEOUT | ERROR]: ends a wait as if its time were up, or with an error.
 pub fn client_unblock(m: &mut Model, ask: &Ask) -> Answer {
+    if ask.argc() > 4 {
+        return Err(crate::gates::wrong_subcommand(ask));
+    }
     let error = ask.is(3, "ERROR");
     if ask.argc() > 3 && !error && !ask.is(3, "TIMEOUT") {
         return Err("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR".into());

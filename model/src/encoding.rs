@@ -195,14 +195,15 @@ impl Model {
         [in_order(&integers, &others), in_order(&others, &integers)].into()
     }
 
-    /// What SINTERSTORE stores: begun as the smallest of the sets is held.
+    /// What SINTERSTORE stores: begun as integers if the smallest of the sets is, and packed if not.
     pub(crate) fn stored_intersection(&self, smallest: &Encodings, result: &BTreeSet<Bytes>) -> Encodings {
         if result.iter().all(|member| number::int(member).is_some())
             && result.len() <= self.limit("set-max-intset-entries")
         {
             return ["intset"].into();
         }
-        smallest.iter().flat_map(|start| self.set_after_any_order(start, result)).collect()
+        let start = |smallest: &&'static str| if *smallest == "intset" { "intset" } else { "listpack" };
+        smallest.iter().flat_map(|held| self.set_after_any_order(start(&held), result)).collect()
     }
 
     /// What SDIFFSTORE stores. Members that many other sets could have are all added first and taken out then.

@@ -7,7 +7,7 @@ use kevy::resp::{Frame, Protocol};
 use crate::config::pairs;
 use crate::gates::{c_string, wrong_subcommand};
 use crate::keyspace::{NOT_INTEGER, SYNTAX};
-use crate::{Answer, Ask, Bytes, Model, Want, number};
+use crate::{Answer, Ask, Bytes, Model, Value, Want, number};
 
 // --- Databases ----------------------------------------------------------------------------------------------------
 
@@ -378,9 +378,112 @@ pub fn module_help(_: &mut Model, _: &Ask) -> Answer {
     Ok(Want::help())
 }
 
-/// The tester's own tool; what it does, nobody but the tester knows.
-pub fn debug(_: &mut Model, _: &Ask) -> Answer {
-    Ok(Want::Unspecified)
+/// DEBUG subcommand …: those whose answer is determined. Keys that have expired are not noticed.
+pub fn debug(m: &mut Model, ask: &Ask) -> Answer {
+    let has =
+        |word: &str, counts: std::ops::RangeInclusive<usize>| ask.is(1, word) && counts.contains(&ask.argc());
+    if has("DIGEST-VALUE", 2..=usize::MAX) {
+        return Ok(Want::Array(ask.argv[2..].iter().map(|key| digest(is_there(m, ask, key))).collect()));
+    }
+    if has("LISTPACK", 3..=3) {
+        let done = Want::Status("Listpack structure printed on stdout");
+        let refused = Want::Error("ERR Not a listpack encoded object.".into());
+        return if is_there(m, ask, ask.arg(2)) {
+            Ok(Want::OneOf(vec![done, refused]))
+        } else {
+            Err(NO_KEY.into())
+        };
+    }
+    if has("OBJECT", 3..=3) {
+        return if is_there(m, ask, ask.arg(2)) { Ok(Want::Unspecified) } else { Err(NO_KEY.into()) };
+    }
+    if has("POPULATE", 3..=5) {
+        return populate(m, ask);
+    }
+    if has("PROTOCOL", 3..=3) {
+        return protocol_example(ask.arg(2));
+    }
+    if has("ERROR", 3..=3) {
+        return Err(number::latin1(ask.arg(2).iter().copied()));
+    }
+    if has("QUICKLIST-PACKED-THRESHOLD", 3..=3) {
+        // Only asked for with what is no size.
+        return Err("ERR argument must be a memory value bigger than 1 and smaller than 4gb".into());
+    }
+    if has("SLEEP", 3..=3) || has("CHANGE-REPL-ID", 2..=2) {
+        return Ok(Want::ok());
+    }
+    if has("HELP", 2..=2) { Ok(Want::help()) } else { Err(wrong_subcommand(ask)) }
+}
+
+const NO_KEY: &str = "ERR no such key";
+
+fn is_there(m: &Model, ask: &Ask, key: &[u8]) -> bool {
+    m.dbs[ask.db].contains_key(key) && !m.is_expired(ask.db, key, ask.now)
+}
+
+/// Of what, is for the data themselves to show; of nothing it is zero.
+fn digest(there: bool) -> Want {
+    Want::such("a digest, zero if nothing is there", move |frame| {
+        let Frame::Simple(digits) = frame else { return false };
+        digits.len() == 40
+            && digits.iter().all(u8::is_ascii_hexdigit)
+            && digits.iter().any(|&digit| digit != b'0') == there
+    })
+}
+
+/// DEBUG POPULATE count [prefix [size]]
+fn populate(m: &mut Model, ask: &Ask) -> Answer {
+    let positive = |text: &[u8]| {
+        let number = number::int(text).filter(|number| *number >= 0);
+        number.ok_or("ERR value is out of range, must be positive")
+    };
+    let count = positive(ask.arg(2))?;
+    let prefix = ask.argv.get(3).cloned().unwrap_or(b"key".to_vec());
+    let size = ask.argv.get(4).map_or(Ok(0), |size| positive(size))? as usize;
+    for number in 0..count {
+        let key = [&prefix[..], b":", number.to_string().as_bytes()].concat();
+        if m.exists(ask, &key) {
+            continue;
+        }
+        let mut value = format!("value:{number}").into_bytes();
+        if size > 0 {
+            value.resize(size, 0);
+        }
+        m.put(ask, &key, Value::String(value));
+        m.touch(ask.db, &key);
+    }
+    Ok(Want::ok())
+}
+
+/// DEBUG PROTOCOL: an example of each kind of reply.
+fn protocol_example(name: &[u8]) -> Answer {
+    let ints = || (0..3).map(Want::Int).collect();
+    Ok(match &name.to_ascii_lowercase()[..] {
+        b"string" => Want::bulk("Hello World"),
+        b"integer" => Want::Int(12345),
+        #[allow(clippy::approx_constant)]
+        b"double" => Want::Double(3.141),
+        b"bignum" => Want::such("a big number", |frame| {
+            String::from_utf8_lossy(&frame.to_bytes()).contains("1234567999999999999999999999999999999")
+        }),
+        b"null" => Want::Nil,
+        b"array" => Want::Array(ints()),
+        b"set" => Want::Set(ints()),
+        b"map" => Want::Map((0..3).map(|number| (Want::Int(number), Want::Bool(number == 1))).collect()),
+        b"true" => Want::Bool(true),
+        b"false" => Want::Bool(false),
+        b"verbatim" => Want::such(
+            "a text",
+            |frame| matches!(frame, Frame::Verbatim(_, text) | Frame::Bulk(text) if text == b"This is a verbatim\nstring"),
+        ),
+        b"attrib" | b"push" => Want::Unspecified,
+        _ => {
+            return Err("ERR Wrong protocol type name. Please use one of the following: \
+                 string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+                .into());
+        }
+    })
 }
 
 /// FUNCTION LIST [LIBRARYNAME pattern] [WITHCODE]: there are none.

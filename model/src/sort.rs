@@ -107,7 +107,8 @@ pub fn sort_ro(m: &mut Model, ask: &Ask) -> Answer {
 
 fn by_score(zset: std::collections::BTreeMap<Bytes, f64>) -> Vec<Bytes> {
     let mut members: Vec<(Bytes, f64)> = zset.into_iter().collect();
-    members.sort_by(|(_, a), (_, b)| a.total_cmp(b));
+    // Both zeros are equal, and no score is not a number.
+    members.sort_by(|(_, a), (_, b)| a.partial_cmp(b).unwrap_or(Ordering::Equal));
     members.into_iter().map(|(member, _)| member).collect()
 }
 

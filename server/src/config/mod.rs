@@ -269,7 +269,8 @@ impl Config {
         for ((name, option), (_, value)) in chosen.into_iter().zip(pairs) {
             let before = next.value(option);
             let value = option.kind.parse(&[value.to_vec()], &before, false);
-            let value = value.map_err(|reason| ConfigError::failed(name, &reason))?;
+            // Of a value that is refused the parameter is named, and not what the client wrote.
+            let value = value.map_err(|reason| ConfigError::failed(&name.to_ascii_lowercase(), &reason))?;
             if value != before {
                 next.store(option, value);
                 if !changed.contains(&option.name) {
@@ -314,7 +315,7 @@ impl ConfigError {
         Self::Failed { name: name.to_vec(), reason: reason.to_owned() }
     }
 
-    /// The error reply, with its code. The name is the client's, byte for byte.
+    /// The error reply, with its code.
     pub fn message(&self) -> Vec<u8> {
         match self {
             Self::Unknown(name) => {
