@@ -155,8 +155,11 @@ impl Done {
     }
 }
 
+/// Where a count is.
+type Counter = fn(&mut Done) -> &mut u64;
+
 /// The counts that floors are about.
-const COUNTED: [(&str, fn(&mut Done) -> &mut u64); 5] = [
+const COUNTED: [(&str, Counter); 5] = [
     ("plans", |done| &mut done.plans),
     ("commands", |done| &mut done.counts.commands),
     ("deliveries", |done| &mut done.counts.deliveries),

@@ -203,7 +203,7 @@ impl Model {
             return ["intset"].into();
         }
         let start = |smallest: &&'static str| if *smallest == "intset" { "intset" } else { "listpack" };
-        smallest.iter().flat_map(|held| self.set_after_any_order(start(&held), result)).collect()
+        smallest.iter().flat_map(|held| self.set_after_any_order(start(held), result)).collect()
     }
 
     /// What SDIFFSTORE stores. Members that many other sets could have are all added first and taken out then.

@@ -385,6 +385,9 @@ pub fn debug(m: &mut Model, ask: &Ask) -> Answer {
     if has("DIGEST-VALUE", 2..=usize::MAX) {
         return Ok(Want::Array(ask.argv[2..].iter().map(|key| digest(is_there(m, ask, key))).collect()));
     }
+    if has("DIGEST", 2..=2) || has("SET-ACTIVE-EXPIRE", 3..=3) || has("RELOAD", 2..=usize::MAX) {
+        return Ok(Want::Unspecified);
+    }
     if has("LISTPACK", 3..=3) {
         let done = Want::Status("Listpack structure printed on stdout");
         let refused = Want::Error("ERR Not a listpack encoded object.".into());
