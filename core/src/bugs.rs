@@ -423,8 +423,6 @@ bugs! {
     ServedAfterGather in Shards;
     /// Nobody appends that time has passed.
     TimeStandsStill in Shards;
-    /// A batch is executed at the time before its entry's.
-    BatchAtOldTime in Shards;
     /// Who completes a batch does not tell its connection's shard.
     BatchDoneUntold in Shards;
     /// A wait that is over is not forgotten by other shards.

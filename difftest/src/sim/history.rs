@@ -49,6 +49,27 @@ impl History {
         self.operations.iter().flatten().filter(|operation| operation.returned.is_some()).count()
     }
 
+    /// What each client received, a line each. The order of what has none, the members of a set, is left out.
+    pub fn received(&self) -> Vec<String> {
+        let line = |(client, frames): (usize, &Vec<Frame>)| {
+            let frames = frames.iter().enumerate().map(|(number, frame)| {
+                let argv = self.operations[client].get(number).map(|operation| &operation.argv);
+                let unordered =
+                    argv.is_some_and(|argv| [&b"KEYS"[..], b"SUNION", b"EXEC"].contains(&argv[0].as_slice()));
+                match frame.elements().filter(|_| unordered) {
+                    Some(elements) => {
+                        let mut elements: Vec<String> = elements.iter().map(sorted).collect();
+                        elements.sort();
+                        elements.join(" ")
+                    }
+                    None => one_line(frame),
+                }
+            });
+            format!("client {client} received {}", frames.collect::<Vec<_>>().join(" "))
+        };
+        self.frames.iter().enumerate().map(line).collect()
+    }
+
     /// Judges the witness's order.
     pub fn check(&self) -> Result<(), String> {
         let mut events = self.events.clone();
@@ -145,6 +166,13 @@ fn one_line(frame: &Frame) -> String {
     let mut bytes = Vec::new();
     frame.encode(&mut bytes);
     bytes.escape_ascii().to_string().replace("\\r\\n", " ")
+}
+
+fn sorted(frame: &Frame) -> String {
+    let Some(elements) = frame.elements() else { return one_line(frame) };
+    let mut elements: Vec<String> = elements.iter().map(one_line).collect();
+    elements.sort();
+    elements.join(" ")
 }
 
 /// The model, following the witness.

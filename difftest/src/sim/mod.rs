@@ -48,6 +48,32 @@ pub fn run(
     judge(&history, steps, counts)
 }
 
+/// Runs the clients of a random scenario one after the other, burst by burst, on 1, 2, 3 and 8 shards: what they receive
+/// must not tell how many there are.
+pub fn invariant(seed: u64) -> Result<usize, String> {
+    let scenario = scenario::one_by_one(seed);
+    let mut first: Option<history::History> = None;
+    for shards in [1, 2, 3, 8] {
+        let clients = scenario.clients.iter().cloned().map(|mut script| {
+            script.shard %= shards;
+            script
+        });
+        let scenario = Scenario { shards, clients: clients.collect(), ..scenario.clone() };
+        let mut schedule = schedule::OneByOne(kevy_model::generator::Prng::new(seed));
+        let outcome = Simulation::new(&scenario).run(&mut schedule, &mut Trace::default());
+        let (history, _) = outcome.map_err(|fault| format!("{fault:?} on {shards} shards"))?;
+        let Some(first) = &first else {
+            first = Some(history);
+            continue;
+        };
+        let (some, others) = (first.received(), history.received());
+        if let Some((one, other)) = some.iter().zip(&others).find(|(one, other)| one != other) {
+            return Err(format!("1 shard:  {one}\n{shards} shards: {other}\n{scenario}"));
+        }
+    }
+    Ok(first.map_or(0, |history| history.answered()))
+}
+
 /// Runs random scenarios by seed, and small ones in all schedules in between, until something is wrong, at most so many
 /// and as long as `goes_on` says. Gives what is wrong and how many operations it took.
 pub fn find(most: u64, goes_on: impl Fn() -> bool) -> Option<(Fault, u64)> {

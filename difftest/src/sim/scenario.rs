@@ -66,6 +66,30 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
     }
 }
 
+/// A random scenario for clients that take turns: nobody listens, waits or leaves, and no time passes meanwhile.
+pub fn one_by_one(seed: u64) -> Scenario {
+    let waits = |argv: &Argv| argv[0].starts_with(b"BL") || argv[0].starts_with(b"BR");
+    let mut choices = Prng::new(seed);
+    let mut writer = Writer::new(&mut choices, 3);
+    let clients = (0..3)
+        .map(|shard| Script {
+            shard,
+            bursts: (0..12).map(|_| writer.burst(false)).filter(|burst| !burst.iter().any(waits)).collect(),
+            ..Script::default()
+        })
+        .collect();
+    Scenario {
+        shards: 1,
+        clients,
+        ticks: 0,
+        tick: 1,
+        order: (16, 256),
+        fragments: false,
+        spurious: false,
+        fine: false,
+    }
+}
+
 /// Writes commands over a few keys in every shard.
 struct Writer<'c> {
     choices: &'c mut Prng,

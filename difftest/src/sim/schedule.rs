@@ -115,6 +115,20 @@ impl Schedule for Starving {
     }
 }
 
+/// Threads go on until none can, then some client.
+pub struct OneByOne(pub Prng);
+
+impl Schedule for OneByOne {
+    fn choose(&mut self, enabled: &[Actor]) -> Actor {
+        let thread = enabled.iter().find(|actor| matches!(actor, Actor::Thread(_)));
+        *thread.unwrap_or_else(|| &enabled[self.0.below(enabled.len() as u32) as usize])
+    }
+
+    fn decide(&mut self, of: u32) -> u32 {
+        self.0.below(of)
+    }
+}
+
 /// The schedule for a seed: each kind comes up.
 pub fn of(seed: u64, threads: usize, steps: u32) -> Box<dyn Schedule> {
     let mut choices = Prng::new(seed ^ 0x5eed);

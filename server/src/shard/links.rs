@@ -493,11 +493,6 @@ impl Shard {
                         What::Tick => {}
                         What::Gather(_) => return Some(entry),
                         What::Together(together) => {
-                            if let Some(links) = self.links.as_deref_mut()
-                                && !kevy::bug!(BatchAtOldTime)
-                            {
-                                links.clock = links.clock.max(entry.clock);
-                            }
                             if let Some(origin) = self.run_part(together)
                                 && let Some(links) = self.links.as_deref_mut()
                                 && !kevy::bug!(BatchDoneUntold)
