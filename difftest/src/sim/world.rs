@@ -319,6 +319,18 @@ pub struct Simulation {
     pub steps: u64,
 }
 
+impl Drop for Simulation {
+    #[allow(unsafe_code)]
+    fn drop(&mut self) {
+        self.threads.clear();
+        for place in &self.boxes {
+            // SAFETY: the threads have been dropped just now, and whoever calls this looks at no box.
+            let mut hand = unsafe { place.seize() };
+            hand.links = None;
+        }
+    }
+}
+
 /// The seed of the keyspaces' hashes: so a key's home is known beforehand.
 pub const SEED: u64 = 42;
 

@@ -134,6 +134,16 @@ impl<B> Visitor<B> {
         self.place.word.take().then(|| self.hand())
     }
 
+    /// Takes the box wherever it is: for a simulator that takes its world apart. Boxes that know one another are not
+    /// dropped otherwise.
+    ///
+    /// # Safety
+    ///
+    /// No thread uses the box or a hand of it any more; hands may lie about.
+    pub unsafe fn seize(&self) -> Hand<B> {
+        self.hand()
+    }
+
     /// Something was pushed or appended for the box. `Some`: it was at home and is now in hand; sync it and leave it.
     #[inline]
     #[must_use]
