@@ -433,18 +433,12 @@ bugs! {
     SeenIgnored in Shards;
     /// The time of entries is not adopted.
     EntryTimeIgnored in Shards;
-    /// A thread is not told that somebody's time ends earlier than it sleeps.
-    TimeoutsLate in Shards;
     /// Commands run at the time of the thread that executes them.
     TimeOfExecutor in Shards;
     /// A guest goes home without its keyspace.
     GuestKeptKeyspace in Shards;
-    /// A subscriber is answered from another box ahead of its messages.
-    ListenersVisit in Shards;
     /// A visitor does not follow the order before it executes.
     VisitedUnsynced in Shards;
-    /// A visitor's command runs before somebody who has been called.
-    VisitorsIgnoreDebts in Shards;
     /// A command that had to wait for room is not tried again.
     StalledForGood in Shards;
     /// Who is called and finds nothing loses its place.
@@ -453,8 +447,6 @@ bugs! {
     OthersNotOffered in Shards;
     /// That somebody has been called is not noted.
     CallsAreNoDebts in Shards;
-    /// A subscriber's command is answered before messages that precede it.
-    RepliesBeforeMessages in Shards;
     /// Commands run before somebody who has been called.
     DebtsIgnored in Shards;
     /// Keys of other shards stay watched.
@@ -469,16 +461,12 @@ bugs! {
     PartSkipsLast in Shards;
     /// A batch's part is executed twice.
     PartRunsTwice in Shards;
-    /// Who waits for what a batch pushes is served after the batch.
-    BatchBeforeWaiters in Shards;
     /// A complete batch is not counted.
     BatchUncounted in Shards;
     /// A command of a batch gets the reply of the one before it.
     ReplySlotOff in Shards;
     /// A batch's replies come part by part.
     RepliesByPart in Shards;
-    /// A connection is forgotten while its command is in the order.
-    GoneBeforeItsCommand in Shards;
     /// A client that waits on other shards claims its first key only.
     OneClaimOfSeveral in Shards;
     /// What happens to watched keys of other shards is not recorded.
@@ -487,12 +475,8 @@ bugs! {
     GuestsUntold in Shards;
     /// Who waits from another shard is not served.
     ClaimsUnserved in Shards;
-    /// Who stands behind somebody who was called is served first.
-    ClaimsOvertaken in Shards;
     /// Who cannot be called because the order is full is forgotten.
     UncallableForgotten in Shards;
-    /// Serving a wait takes the claims of a later one.
-    LaterClaimsTaken in Shards;
     /// One claim of somebody who was served stays.
     OneClaimStays in Shards;
     /// Who was called in vain is not called again.

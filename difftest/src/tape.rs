@@ -16,8 +16,8 @@
 //! !advance 20            the clock stands still but for this
 //! ```
 //!
-//! Time is nowhere a matter of chance: while a tape is recorded the server's clock is a file ([`Clock`]), and a replay
-//! begins at the same moment. Connections get the same numbers too: CLIENT ID of the first one is [`FIRST_ID`].
+//! Time is nowhere a matter of chance: while a tape is recorded the server's clock is a file (`Clock`), and a replay
+//! begins at the same moment. Connections get the same numbers too: CLIENT ID of the first one is `FIRST_ID`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;

@@ -429,7 +429,7 @@ impl Shard {
     pub fn handle_closed(&mut self, now: Now, id: ConnId) {
         self.set_now(now);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        if conn.waiting == Waiting::Order && !kevy::bug!(GoneBeforeItsCommand) {
+        if conn.waiting == Waiting::Order {
             // Its command has a place in the order and will be executed, for nobody.
             (conn.closing, conn.gone) = (true, true);
         } else {
@@ -1148,9 +1148,6 @@ impl Shard {
                     }
                     Standing::Claim(_) if kevy::bug!(ClaimsUnserved) => {}
                     Standing::Claim(claim) if claim.kind.matches(entry) => {
-                        if kevy::bug!(ClaimsOvertaken) && claim.called {
-                            continue;
-                        }
                         // Those behind it wait for what it leaves.
                         if !claim.called {
                             if self.append_serve(claim.origin, claim.shards) {

@@ -391,7 +391,7 @@ impl Waiters {
         let at = (origin.shard, origin.conn);
         let (Some(number), Some(standing)) = (number, self.claims.get_mut(&at)) else { return Vec::new() };
         let taken: Vec<_> = standing
-            .extract_if(.., |place| place.number == number || kevy::bug!(LaterClaimsTaken))
+            .extract_if(.., |place| place.number == number)
             .skip(usize::from(kevy::bug!(OneClaimStays)))
             .collect();
         if standing.is_empty() {

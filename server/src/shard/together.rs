@@ -137,7 +137,7 @@ impl Shard {
                 if micros >= self.session.slow_from {
                     part.slow.push((number, micros));
                 }
-                if self.realm.is_ready() && !kevy::bug!(BatchBeforeWaiters) {
+                if self.realm.is_ready() {
                     // Who waits for what was done comes before the next command, as anywhere.
                     self.serve_blocked();
                     self.stopwatch = (self.env.stopwatch)();
