@@ -149,6 +149,8 @@ bugs! {
     WatchInsideMulti in Error;
     /// The error of an unknown command repeats the name to its end.
     UnknownShownWhole in Error;
+    /// CONFIG SET names a refused parameter as the client wrote it.
+    RefusedNameAsWritten in Error;
     /// A plain SET keeps the deadline.
     SetKeepsDeadline in Deadline;
     /// EX and EXAT are taken for milliseconds.
@@ -163,6 +165,8 @@ bugs! {
     CopyLosesDeadline in Deadline;
     /// KEYS returns keys that have expired.
     KeysShowsExpired in Deadline;
+    /// DEBUG DIGEST-VALUE ends a key that has expired.
+    DigestNoticesExpiry in Deadline;
     /// TTL rounds down.
     TtlTruncates in Deadline;
     /// GETRANGE ends a byte early.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use kevy::command::CommandId;
-use kevy_model::generator::{Gen, Generated, Outcome, Plan, Prng, Scope, Tally};
+use kevy_model::generator::{Cell, Gen, Generated, KeyState, Outcome, Plan, Prng, Scope, Tally};
 
 use crate::known::{Known, command_text, reply_text};
 use crate::runner::{Counts, Difference, Knows, Reference, Run, Stop};
@@ -24,15 +24,23 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(reference: Server, subject: Server) -> io::Result<Pair> {
-        let (mut reference_control, mut subject_control) = (reference.connect()?, subject.connect()?);
-        for control in [&mut reference_control, &mut subject_control] {
-            // Keys expire when they are looked at, so that it does not matter when a server tidies up.
-            let reply = control.call(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"])?;
-            if reply.is_error() {
-                return Err(io::Error::other(format!("DEBUG SET-ACTIVE-EXPIRE: {reply}")));
+        let (reference_control, subject_control) = (control_of(&reference)?, control_of(&subject)?);
+        Ok(Pair { reference, subject, reference_control, subject_control })
+    }
+
+    /// Starts what has ended again.
+    fn revive(&mut self) -> io::Result<()> {
+        let sides = [
+            (&mut self.reference, &mut self.reference_control),
+            (&mut self.subject, &mut self.subject_control),
+        ];
+        for (server, control) in sides {
+            if server.has_ended() {
+                *server = server.start_again()?;
+                *control = control_of(server)?;
             }
         }
-        Ok(Pair { reference, subject, reference_control, subject_control })
+        Ok(())
     }
 
     /// Runs one plan on both, from empty servers, and compares the data at its end.
@@ -71,6 +79,7 @@ impl Pair {
     /// The difference that a plan makes and that is not known.
     pub fn difference(&mut self, plan: &Plan, known: &Known) -> Option<Difference> {
         let generated = Generated { plan: plan.clone(), notes: Vec::new() };
+        self.revive().ok()?;
         let result = self.run(&generated, &mut known.clone(), &mut Tally::default(), &mut Counts::default());
         match result {
             Err(Stop::Difference(difference)) => Some(*difference),
@@ -114,6 +123,17 @@ impl Pair {
         }
         Ok(available)
     }
+}
+
+/// A connection from which a server is prepared and asked.
+fn control_of(server: &Server) -> io::Result<Wire> {
+    let mut control = server.connect()?;
+    // Keys expire when they are looked at, so that it does not matter when a server tidies up.
+    let reply = control.call(&["DEBUG", "SET-ACTIVE-EXPIRE", "0"])?;
+    if reply.is_error() {
+        return Err(io::Error::other(format!("DEBUG SET-ACTIVE-EXPIRE: {reply}")));
+    }
+    Ok(control)
 }
 
 /// How far a campaign goes, and what it must have reached.
@@ -188,6 +208,10 @@ pub fn run(pair: &mut Pair, scope: &Scope, goals: &Goals, known: &mut Known) -> 
         && done.counts.commands < goals.commands
         && done.failures.len() < goals.most_failures
     {
+        if let Err(error) = pair.revive() {
+            done.broken = Some(error.to_string());
+            return done;
+        }
         let seed = goals.seed.wrapping_add(done.plans);
         // By the seed, so that it gives the same plan in whatever run.
         let protocol = goals.protocols[(seed % goals.protocols.len() as u64) as usize];
@@ -202,6 +226,13 @@ pub fn run(pair: &mut Pair, scope: &Scope, goals: &Goals, known: &mut Known) -> 
                     .and_then(|()| std::fs::write(&path, generated.plan.to_string()));
                 done.broken = Some(format!("seed {seed}: {error} (kept: {kept:?})"));
                 return done;
+            }
+            Err(Stop::Difference(mut difference)) if pair.subject.has_ended() => {
+                difference.other = b"(ended)".to_vec();
+                let words = pair.subject.last_words();
+                println!("\nkevy has ended\n{words}");
+                let failure = keep(pair, goals, seed, &generated.plan, &difference, known);
+                done.failures.push(format!("{failure}\n{words}"));
             }
             Err(Stop::Difference(difference)) => {
                 let again = (0..goals.again).filter_map(|_| pair.difference(&generated.plan, known)).count();
@@ -279,21 +310,32 @@ pub fn shortfalls(done: &Done, scope: &Scope, floors: &Floors, known: &Known) ->
     floor("aborted of 1000 transactions", aborted, floors.aborted_of_1000);
     let tally = done.tally();
     for &id in &scope.commands {
-        for (outcome, wanted) in [(Outcome::Ok, floors.ok), (Outcome::Error, floors.errors)] {
-            let reached = tally.get(id, &kevy_model::generator::Cell::Command(outcome));
-            if reached < wanted && never(id, outcome).is_none() {
-                shortfalls.push(format!("{} {outcome:?}: {reached}, must be {wanted}", id.command().name));
+        for cell in Cell::declared(id) {
+            let wanted = match cell {
+                Cell::Command(Outcome::Ok) => floors.ok.max(1),
+                Cell::Command(Outcome::Error) => floors.errors.max(1),
+                _ => 1,
+            };
+            let reached = tally.get(id, &cell);
+            if reached < wanted && never(id, &cell).is_none() {
+                shortfalls.push(format!("{} {cell:?}: {reached}, must be {wanted}", id.command().name));
             }
         }
     }
-    shortfalls.extend(tally.missing(&scope.commands, &[]).into_iter().map(|cell| format!("never: {cell}")));
     shortfalls.extend(known.stale().into_iter().map(|entry| format!("known difference not seen: {entry}")));
     shortfalls
 }
 
-/// Why this outcome of a command is not to be had.
-fn never(id: CommandId, outcome: Outcome) -> Option<&'static str> {
+/// Why a command cannot be seen in this way.
+pub fn never(id: CommandId, cell: &Cell) -> Option<&'static str> {
     use CommandId::*;
+    let outcome = match cell {
+        Cell::Command(outcome) => outcome,
+        Cell::Key(KeyState::Expired, Outcome::Ok) if matches!(id, Rename | RenameNx | LSet) => {
+            return Some("to it a key that has expired is none");
+        }
+        _ => return None,
+    };
     Some(match (outcome, id) {
         (Outcome::Ok, LatencyGraph) => "no event of latency happens",
         (Outcome::Ok, ReadOnly | ReadWrite) => "the servers are no cluster",

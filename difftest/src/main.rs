@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use kevy::command::CommandId;
 use kevy_difftest::campaign::{self, Floors, Goals, Pair, describe};
 use kevy_difftest::inprocess;
 use kevy_difftest::known::Known;
@@ -262,17 +263,25 @@ impl Options {
         Ok(Known::parse(&text, &oracle.identity())?)
     }
 
-    /// What `--only` leaves of everything.
-    fn scope(&self) -> Scope {
+    /// What `--only` leaves of everything. A name that leaves nothing is a mistake.
+    fn scope(&self) -> Result<Scope> {
         let all = if self.intrusive { Scope::live() } else { Scope::full() };
         let mut scope = Scope { steps: self.steps, wrong: self.wrong, waiting: self.waiting, ..all };
         if !self.only.is_empty() {
-            scope.commands.retain(|id| {
+            let means = |only: &String, id: &CommandId| {
                 let row = id.command();
-                self.only.iter().any(|only| only == row.name || only == row.group.name())
-            });
+                *only == row.name || *only == row.group.name()
+            };
+            if let Some(nothing) =
+                self.only.iter().find(|only| !scope.commands.iter().any(|id| means(only, id)))
+            {
+                let elsewhere = Scope::live().commands.iter().any(|id| means(nothing, id));
+                let hint = if elsewhere { " without --intrusive" } else { "" };
+                return Err(format!("--only {nothing}: no such command or group{hint}").into());
+            }
+            scope.commands.retain(|id| self.only.iter().any(|only| means(only, id)));
         }
-        scope
+        Ok(scope)
     }
 }
 
@@ -280,7 +289,7 @@ fn run(options: &Options) -> Result<bool> {
     println!("seed {}", options.seed);
     let mut pair = options.pair()?;
     let mut known = options.known(&pair.reference)?;
-    let mut scope = options.scope();
+    let mut scope = options.scope()?;
     let wanted = scope.commands.clone();
     scope.commands = pair.available(&wanted)?;
     let absent: Vec<_> =
@@ -373,6 +382,9 @@ fn replay(options: &Options) -> Result<bool> {
             Err(Stop::Difference(difference)) => {
                 good = false;
                 println!("{}: {}", file.display(), describe(&difference));
+                if pair.subject.has_ended() {
+                    return Err(format!("kevy has ended\n{}", pair.subject.last_words()).into());
+                }
             }
             Err(Stop::Reference(error)) => {
                 return Err(format!("{}: {error}\n{}", file.display(), pair.reference.last_words()).into());
@@ -393,7 +405,7 @@ fn shrink_file(options: &Options) -> Result<bool> {
 }
 
 fn plan(options: &Options) -> Result<bool> {
-    print!("{}", Gen::new(&mut Prng::new(options.seed), &options.scope()).plan().plan);
+    print!("{}", Gen::new(&mut Prng::new(options.seed), &options.scope()?).plan().plan);
     Ok(true)
 }
 

@@ -89,13 +89,15 @@ impl Conformance {
         );
         text.push_str(
             "Keys: how often the first key was, as the generator believed, there with the type that the command is \
-             about, of another type, missing, past its deadline, or just made with a size at which encodings change.\n\n",
+             about, of another type, missing, past its deadline, or just made with a size at which encodings change; \
+             before the stroke those that were answered, behind it those that failed. Sizes: of the declared classes \
+             (one, up to 8, 64, 128, more) of what such a key held and of the longest value given, how many were seen.\n\n",
         );
         text.push_str(
-            "| command | options | pairs of options | replies | errors | RESP2 | RESP3 | keys: own, other, missing, \
+            "| command | options | pairs of options | sizes | replies | errors | RESP2 | RESP3 | keys: own, other, missing, \
              expired, boundary |\n",
         );
-        text.push_str("|---|---|---|---|---|---|---|---|\n");
+        text.push_str("|---|---|---|---|---|---|---|---|---|\n");
         let mut total = [0; 4];
         for row in TABLE.iter().filter(|row| excluded(row).is_none()) {
             let count = |tally: &Tally, outcome| tally.get(row.id, &Cell::Command(outcome));
@@ -105,14 +107,21 @@ impl Conformance {
             total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
             let of =
                 |(seen, all): (usize, usize)| if all == 0 { String::new() } else { format!("{seen}/{all}") };
-            let states = KeyState::ALL.map(|state| all.get(row.id, &Cell::Key(state)).to_string());
+            let states = KeyState::ALL.map(|state| {
+                let seen = |outcome| all.get(row.id, &Cell::Key(state, outcome));
+                match KeyState::of(row).contains(&state) {
+                    true => format!("{}/{}", seen(Outcome::Ok), seen(Outcome::Error)),
+                    false => "-".to_owned(),
+                }
+            });
             let states = if row.takes_keys() { states.join(", ") } else { String::new() };
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} | {} | {states} |",
+                "| {} | {} | {} | {} | {} | {} | {} | {} | {states} |",
                 row.name.replace('|', " "),
                 of(all.options_seen(row.id)),
                 of(all.pairs_seen(row.id)),
+                of(all.sizes_seen(row.id)),
                 counts[0],
                 counts[1],
                 counts[2],
@@ -120,7 +129,7 @@ impl Conformance {
             );
         }
         let _ =
-            writeln!(text, "| **all** | | | {} | {} | {} | {} | |", total[0], total[1], total[2], total[3]);
+            writeln!(text, "| **all** | | | | {} | {} | {} | {} | |", total[0], total[1], total[2], total[3]);
         text.push_str("\nNot compared:\n\n");
         for row in TABLE.iter().filter(|row| row.subcommand_count == 0) {
             if let Some(reason) = excluded(row) {
@@ -157,7 +166,7 @@ mod tests {
         conformance
             .read("oracle\tredis-8.0.6\tRESP2\nget\tOk\t5\noracle\tredis-8.0.6\tRESP3\nget\tError\t2\n");
         let text = conformance.to_markdown("# head\nGET * | a | b | * | because\n");
-        assert!(text.contains("| get |  |  | 5 | 2 | 5 | 2 | 0, 0, 0, 0, 0 |\n"), "{text}");
+        assert!(text.contains("| get |  |  | 0/5 | 5 | 2 | 5 | 2 | 0/0, 0/0, 0/0, 0/0, 0/0 |\n"), "{text}");
         assert!(text.contains("Oracles: redis-8.0.6.\n"));
         assert!(text.contains("| GET * | a | b | * | because |\n"));
     }

@@ -920,10 +920,11 @@ impl Run<'_> {
         let Batch::Commands { conn, argvs, .. } = batch else { return Ok(()) };
         let (argv, step) = (argvs[argvs.len() - 1], at + argvs.len() - 1);
         reference.barrier().map_err(Stop::Reference)?;
-        let mut ended: Vec<usize> = mentioned(batch).collect();
-        if compare::row(argv).is_some_and(|row| row.id == CommandId::Quit) {
-            ended.push(*conn);
-        }
+        // Commands before the last can have named connections too, and those go on.
+        let mut ended: Vec<usize> = match compare::row(argv).map(|row| row.id) {
+            Some(CommandId::Quit) => vec![*conn],
+            _ => argv.iter().filter_map(|arg| conn_of_id(arg)).collect(),
+        };
         let open = reference.wires.keys().copied().filter(|conn| !ended.contains(conn));
         for conn in open.collect::<Vec<_>>() {
             if reference.wire(conn).and_then(Wire::has_ended).map_err(Stop::Reference)? {
@@ -989,12 +990,13 @@ impl Run<'_> {
 
     /// The second server broke while answering a batch.
     fn failed(&self, batch: &Batch<'_>, at: usize, events: &[Event], error: &io::Error) -> Stop {
-        let argv = match batch {
-            Batch::Commands { argvs, .. } => argvs[0].clone(),
-            _ => vec![self.plan.steps[at].to_string().into_bytes()],
+        // It can be the doing of any command of the batch.
+        let (argv, last) = match batch {
+            Batch::Commands { argvs, .. } => (argvs[0].clone(), at + argvs.len() - 1),
+            _ => (vec![self.plan.steps[at].to_string().into_bytes()], at),
         };
         let expected = events.first().map_or(&b"(nothing)"[..], |event| &event.frame);
-        Stop::Difference(Box::new(difference(Some(at), &argv, expected, error)))
+        Stop::Difference(Box::new(difference(Some(last), &argv, expected, error)))
     }
 
     /// Keeps the tracker and the tally up to date with what the reference answered.

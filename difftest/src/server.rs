@@ -35,6 +35,8 @@ impl Program {
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
+    /// What was started: the program, whether on a port, and its options.
+    started: (Program, bool, Vec<String>),
     child: Child,
     directory: Directory,
     address: Address,
@@ -75,10 +77,24 @@ impl Server {
         let child = command.spawn().map_err(|error| {
             io::Error::new(error.kind(), format!("{} does not start: {error}", program.path.display()))
         })?;
-        let mut server = Server { child, directory, address, name: String::new(), version: String::new() };
+        let started = (program.clone(), tcp, options.iter().map(|option| (*option).to_owned()).collect());
+        let (name, version) = (String::new(), String::new());
+        let mut server = Server { started, child, directory, address, name, version };
         let mut wire = server.wait_until_ready()?;
         (server.name, server.version) = identify(&mut wire)?;
         Ok(server)
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().is_ok_and(|status| status.is_some())
+    }
+
+    /// Another of the same.
+    pub fn start_again(&self) -> io::Result<Server> {
+        let (program, tcp, options) = &self.started;
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        Server::start(program, *tcp, &options)
     }
 
     /// Asks until the server answers. How long that takes decides nothing but whether there is a server.

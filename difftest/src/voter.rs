@@ -12,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use kevy::command::CommandId;
 use kevy::resp::Frame;
 use kevy_model::generator::CHANGED;
-use kevy_model::{Delivery, Divergence, Model, Request, judge};
+use kevy_model::{Delivery, Divergence, Model, Request};
 
 use crate::compare;
 use crate::runner::{Argv, Event};
@@ -240,7 +240,7 @@ fn judge_delivery(
     let queue = arrived.entry(delivery.conn).or_default();
     let mut frames: Vec<Frame> = (0..delivery.frames.len()).map_while(|_| queue.pop_front()).collect();
     for want in &delivery.frames {
-        match frames.iter().position(|frame| judge(want, frame, delivery.protocol).is_ok()) {
+        match frames.iter().position(|frame| want.allows(frame, delivery.protocol)) {
             Some(place) => _ = frames.swap_remove(place),
             None => {
                 let wanted = format!("on connection {}: {want:?}", delivery.conn);

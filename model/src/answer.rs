@@ -112,7 +112,7 @@ impl Want {
     }
 
     /// Whether it allows `frame` on a connection that speaks `protocol`.
-    fn allows(&self, frame: &Frame, protocol: Protocol) -> bool {
+    pub fn allows(&self, frame: &Frame, protocol: Protocol) -> bool {
         let resp3 = protocol == Protocol::Resp3;
         match self {
             Want::Status(text) => *frame == Frame::simple(text),
@@ -198,7 +198,8 @@ fn pairs_in_any_order(wants: &[(Want, Want)], pairs: &[(Frame, Frame)], protocol
         })
 }
 
-/// Compares a frame with what is wanted on a connection that speaks `protocol`.
+/// Compares a frame with what is wanted on a connection that speaks `protocol`. Says at length what differs:
+/// [`Want::allows`] only answers whether.
 pub fn judge(want: &Want, frame: &Frame, protocol: Protocol) -> Result<(), Divergence> {
     if want.allows(frame, protocol) {
         return Ok(());

@@ -13,7 +13,7 @@ use kevy::resp::{Frame, Protocol};
 
 use crate::config::pairs;
 use crate::keyspace::SYNTAX;
-use crate::{Answer, Ask, Bytes, Model, Want, glob, judge, number};
+use crate::{Answer, Ask, Bytes, Model, Want, glob, number};
 
 fn top_level() -> impl Iterator<Item = &'static Command> {
     TABLE.iter().filter(|row| row.name_args() == 1)
@@ -41,7 +41,7 @@ fn statuses(names: impl Iterator<Item = &'static str>) -> Want {
 fn at_least(wants: Vec<Want>, protocol: Protocol) -> Want {
     Want::such("an array with what the table has", move |frame| {
         let Frame::Array(items) = frame else { return false };
-        wants.iter().all(|want| items.iter().any(|item| judge(want, item, protocol).is_ok()))
+        wants.iter().all(|want| items.iter().any(|item| want.allows(item, protocol)))
     })
 }
 
@@ -51,7 +51,7 @@ fn map_of_at_least(entries: Vec<(&'static str, Want)>, protocol: Protocol) -> Wa
         let Some(pairs) = pairs(frame) else { return false };
         entries.iter().all(|(name, want)| {
             let found = pairs.iter().find(|(key, _)| key.as_bytes() == Some(name.as_bytes()));
-            found.is_some_and(|(_, value)| judge(want, value, protocol).is_ok())
+            found.is_some_and(|(_, value)| want.allows(value, protocol))
         })
     })
 }

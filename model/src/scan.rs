@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use kevy::resp::Frame;
 
 use crate::keyspace::{NOT_INTEGER, SYNTAX};
-use crate::{Answer, Ask, Bytes, Model, Value, Want, glob, judge, number};
+use crate::{Answer, Ask, Bytes, Model, Value, Want, glob, number};
 
 /// What is iterated over: a database, or a value in it.
 type Scope = (usize, Option<Bytes>);
@@ -112,7 +112,7 @@ pub fn page(
     while let [Frame::Bulk(name), others @ ..] = rest {
         let Some(wants) = elements.get(name) else { break };
         let follows = others.len() >= wants.len()
-            && wants.iter().zip(others).all(|(want, frame)| judge(want, frame, ask.protocol).is_ok());
+            && wants.iter().zip(others).all(|(want, frame)| want.allows(frame, ask.protocol));
         if !follows {
             break;
         }

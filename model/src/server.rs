@@ -378,12 +378,17 @@ pub fn module_help(_: &mut Model, _: &Ask) -> Answer {
     Ok(Want::help())
 }
 
-/// DEBUG subcommand …: those whose answer is determined. Keys that have expired are not noticed.
+/// DEBUG subcommand …: those whose answer is determined. DIGEST-VALUE and OBJECT do not notice that a key has expired.
 pub fn debug(m: &mut Model, ask: &Ask) -> Answer {
     let has =
         |word: &str, counts: std::ops::RangeInclusive<usize>| ask.is(1, word) && counts.contains(&ask.argc());
     if has("DIGEST-VALUE", 2..=usize::MAX) {
-        return Ok(Want::Array(ask.argv[2..].iter().map(|key| digest(is_there(m, ask, key))).collect()));
+        let digests = ask.argv[2..].iter().map(|key| match m.dbs[ask.db].contains_key(key) {
+            // Somebody may have noticed.
+            true if m.is_expired(ask.db, key, ask.now) => Want::OneOf(vec![digest(true), digest(false)]),
+            there => digest(there),
+        });
+        return Ok(Want::Array(digests.collect()));
     }
     if has("DIGEST", 2..=2) || has("SET-ACTIVE-EXPIRE", 3..=3) || has("RELOAD", 2..=usize::MAX) {
         return Ok(Want::Unspecified);
@@ -398,7 +403,11 @@ pub fn debug(m: &mut Model, ask: &Ask) -> Answer {
         };
     }
     if has("OBJECT", 3..=3) {
-        return if is_there(m, ask, ask.arg(2)) { Ok(Want::Unspecified) } else { Err(NO_KEY.into()) };
+        return if m.dbs[ask.db].contains_key(ask.arg(2)) {
+            Ok(Want::Unspecified)
+        } else {
+            Err(NO_KEY.into())
+        };
     }
     if has("POPULATE", 3..=5) {
         return populate(m, ask);

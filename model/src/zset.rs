@@ -18,7 +18,7 @@ use kevy::resp::{Frame, Protocol};
 use crate::blocking::{BlockedOn, deadline};
 use crate::hash::{is_draw, signed_count};
 use crate::keyspace::{NOT_FLOAT, NOT_INTEGER, SYNTAX, WRONG_TYPE, as_zset};
-use crate::{Answer, Ask, Bytes, Model, Value, Want, judge, number, scan};
+use crate::{Answer, Ask, Bytes, Model, Value, Want, number, scan};
 
 type Scores = BTreeMap<Bytes, f64>;
 /// A member and its score.
@@ -283,7 +283,7 @@ fn drawn_members<'f>(
     let scored = |pair: &'f [Frame]| {
         let [first, score] = pair else { return None };
         let member = member(first)?;
-        judge(&score_want(zset[member]), score, protocol).ok().map(|()| member)
+        score_want(zset[member]).allows(score, protocol).then_some(member)
     };
     let paired = |item: &'f Frame| if let Frame::Array(pair) = item { scored(pair) } else { None };
     match protocol {

@@ -113,8 +113,7 @@ impl Gen<'_> {
     }
 
     fn push_intrusion(&mut self, conn: usize, id: CommandId, argv: Vec<Vec<u8>>, options: Options) {
-        let note = Note { id, options, key: None, wrong: false };
-        self.push_command(conn, argv, Some(note));
+        self.push_command(conn, argv, Some(Note::of(id, options)));
     }
 
     /// The server has closed it.
@@ -136,6 +135,9 @@ impl Gen<'_> {
         let words = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect::<Vec<_>>();
         let mut options = Options::default();
         options.add("WRITE");
+        // A pause of everybody that has just ended may not have been noticed, and would go on for as long as this one.
+        let id = CommandId::ClientUnpause;
+        self.push_intrusion(conn, id, words(&["CLIENT", "UNPAUSE"]), Options::default());
         self.push_intrusion(
             conn,
             CommandId::ClientPause,
@@ -147,7 +149,6 @@ impl Gen<'_> {
                 self.plain_command(other);
             }
         }
-        let id = CommandId::ClientUnpause;
         self.push_intrusion(conn, id, words(&["CLIENT", "UNPAUSE"]), Options::default());
     }
 

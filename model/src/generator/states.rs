@@ -70,6 +70,36 @@ pub enum KeyState {
 impl KeyState {
     pub const ALL: [KeyState; 5] =
         [KeyState::Own, KeyState::Wrong, KeyState::Missing, KeyState::Expired, KeyState::Boundary];
+
+    /// The states in which a command can meet its first key: what is about any type meets no wrong one.
+    pub fn of(row: &Command) -> Vec<KeyState> {
+        let meets = |state: &KeyState| *state != KeyState::Wrong || KeyType::of(row.group).is_some();
+        if row.takes_keys() { KeyState::ALL.into_iter().filter(meets).collect() } else { Vec::new() }
+    }
+}
+
+/// How large something is: the elements of a collection, or the bytes of a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Size {
+    One,
+    UpTo8,
+    UpTo64,
+    UpTo128,
+    More,
+}
+
+impl Size {
+    pub const ALL: [Size; 5] = [Size::One, Size::UpTo8, Size::UpTo64, Size::UpTo128, Size::More];
+
+    pub fn of(size: usize) -> Size {
+        match size {
+            0..=1 => Size::One,
+            2..=8 => Size::UpTo8,
+            9..=64 => Size::UpTo64,
+            65..=128 => Size::UpTo128,
+            _ => Size::More,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -84,6 +114,8 @@ pub(super) struct Keys {
     beliefs: BTreeMap<Vec<u8>, Belief>,
     /// The key that was last put into a state of interest.
     prepared: Option<Vec<u8>>,
+    /// The size it was made with.
+    pub(super) prepared_size: usize,
     /// What connections may be waiting for.
     pub(super) awaited: BTreeMap<usize, (Vec<u8>, KeyType)>,
 }
@@ -108,7 +140,7 @@ const ODD_NAMES: [&[u8]; 6] = [
 ];
 
 /// Sizes at which something changes in some encoding, or nearly.
-const SIZES: [usize; 16] = [1, 2, 3, 4, 8, 16, 31, 64, 127, 128, 129, 200, 255, 511, 512, 513];
+const SIZES: [usize; 18] = [1, 2, 3, 4, 8, 16, 31, 64, 65, 127, 128, 128, 129, 200, 255, 511, 512, 513];
 
 impl Gen<'_> {
     /// A key for an argument of this name, and what is believed of it.
@@ -123,11 +155,6 @@ impl Gen<'_> {
             Some(Belief { kind, .. }) if wanted.is_some_and(|wanted| wanted != kind) => KeyState::Wrong,
             Some(_) => KeyState::Own,
             None => KeyState::Missing,
-        };
-        // Without a type of its own a command can still be about the wrong one, such as a SORT of a string.
-        let state = match (state, wanted) {
-            (KeyState::Own, None) if self.choices.chance(10) => KeyState::Wrong,
-            (state, _) => state,
         };
         self.expect_effect(row, &key, wanted, is_destination);
         (key, state)
@@ -217,11 +244,13 @@ impl Gen<'_> {
         self.push_command(conn, vec![b"DEL".to_vec(), key.clone()], None);
         let name = creator.command().name.to_ascii_uppercase().into_bytes();
         let mut argv = vec![name, key.clone()];
-        if kind == KeyType::String {
-            argv.push(self.any_value());
+        self.keys.prepared_size = if kind == KeyType::String {
+            let value = if self.choices.chance(40) { self.long_value() } else { self.any_value() };
+            argv.push(value);
+            argv[2].len()
         } else {
-            self.elements(kind, lex.is_some(), &mut argv);
-        }
+            self.elements(kind, lex.is_some(), &mut argv)
+        };
         self.push_command(conn, argv, None);
         self.keys.beliefs.insert(key.clone(), Belief { kind, expired: false });
         self.keys.prepared = Some(key.clone());
@@ -252,10 +281,10 @@ impl Gen<'_> {
         }
     }
 
-    /// The elements of a new collection.
-    fn elements(&mut self, kind: KeyType, one_score: bool, argv: &mut Vec<Vec<u8>>) {
+    /// The elements of a new collection. Returns how many.
+    fn elements(&mut self, kind: KeyType, one_score: bool, argv: &mut Vec<Vec<u8>>) -> usize {
         // Large ones cost much and show little more than one of their size.
-        let sizes = if self.choices.chance(12) { &SIZES[..] } else { &SIZES[..8] };
+        let sizes = if self.choices.chance(20) { &SIZES[..] } else { &SIZES[..8] };
         let size = *self.choices.pick(sizes);
         let long_at = match self.choices.below(4) {
             0 => self.choices.below(size as u32) as usize,
@@ -281,5 +310,6 @@ impl Gen<'_> {
                 argv.push(if style == 3 { index.to_string().into_bytes() } else { self.any_value() });
             }
         }
+        size
     }
 }

@@ -6,7 +6,7 @@ use kevy::command::syntax::{Argument, Kind, parse};
 use kevy::command::table::TABLE;
 use kevy::command::{Command, CommandId};
 
-use super::{Gen, KeyState};
+use super::{Gen, KeyState, values};
 
 /// The parsed syntax line of every row.
 pub struct Grammar(Vec<Vec<Argument>>);
@@ -29,6 +29,11 @@ impl Grammar {
         options.0
     }
 
+    /// Whether some argument of a command can be any bytes.
+    pub fn takes_values(&self, id: CommandId) -> bool {
+        self.0[id as usize].iter().any(is_free)
+    }
+
     /// Every two options that one call can have: not alternatives of one choice.
     pub fn option_pairs(&'static self, id: CommandId) -> Vec<(&'static str, &'static str)> {
         let mut pairs = sequence_pairs(&self.0[id as usize]);
@@ -36,6 +41,10 @@ impl Grammar {
         pairs.dedup();
         pairs
     }
+}
+
+fn is_free(argument: &Argument) -> bool {
+    argument.kind == Kind::String && values::is_free(&argument.name) || argument.arguments.iter().any(is_free)
 }
 
 /// The name by which an option is counted.
@@ -226,7 +235,13 @@ impl Gen<'_> {
             Kind::Double => self.double(&argument.name),
             Kind::UnixTime => self.unix_time(&argument.name),
             Kind::Pattern => self.pattern(&argument.name),
-            Kind::String => self.string(row, &argument.name),
+            Kind::String => {
+                let text = self.string(row, &argument.name);
+                if values::is_free(&argument.name) {
+                    self.longest = self.longest.max(Some(text.len()));
+                }
+                text
+            }
         };
         argv.push(text);
         None

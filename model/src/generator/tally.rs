@@ -6,7 +6,7 @@ use std::fmt::Write;
 use kevy::command::CommandId;
 use kevy::command::table::lookup_full_name;
 
-use super::{Grammar, KeyState, Note};
+use super::{Grammar, KeyState, Note, Size, is_intrusive};
 
 /// How a command was answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,7 +21,32 @@ pub enum Cell {
     Command(Outcome),
     Option(&'static str),
     Pair(&'static str, &'static str),
-    Key(KeyState),
+    /// What was believed of its first key, and how the command was answered.
+    Key(KeyState, Outcome),
+    /// The size of what its first key held, where it was just made.
+    Held(Size),
+    /// The size of the longest argument that can be any bytes.
+    Given(Size),
+}
+
+impl Cell {
+    /// Everything that a run must have seen of a command.
+    pub fn declared(id: CommandId) -> Vec<Cell> {
+        let row = id.command();
+        let outcomes = [Outcome::Ok, Outcome::Error];
+        let mut cells = outcomes.map(Cell::Command).to_vec();
+        cells.extend(Grammar::get().options(id).into_iter().map(Cell::Option));
+        cells.extend(Grammar::get().option_pairs(id).into_iter().map(|(a, b)| Cell::Pair(a, b)));
+        let states = KeyState::of(row);
+        cells.extend(states.iter().flat_map(|&state| outcomes.map(|outcome| Cell::Key(state, outcome))));
+        if states.contains(&KeyState::Boundary) {
+            cells.extend(Size::ALL.map(Cell::Held));
+        }
+        if Grammar::get().takes_values(id) && !is_intrusive(id) {
+            cells.extend(Size::ALL.map(Cell::Given));
+        }
+        cells
+    }
 }
 
 /// How often each command was seen in each way.
@@ -33,8 +58,10 @@ impl Tally {
         let mut count = |cell| *self.0.entry((note.id, cell)).or_insert(0) += 1;
         count(Cell::Command(outcome));
         if let Some(key) = note.key {
-            count(Cell::Key(key));
+            count(Cell::Key(key, outcome));
         }
+        note.held.into_iter().for_each(|size| count(Cell::Held(size)));
+        note.given.into_iter().for_each(|size| count(Cell::Given(size)));
         // A command that is wrong on purpose may have lost the options that were decided for it.
         if note.wrong {
             return;
@@ -69,23 +96,17 @@ impl Tally {
         (pairs.iter().filter(|(a, b)| self.get(id, &Cell::Pair(a, b)) > 0).count(), pairs.len())
     }
 
-    /// Every declared cell of these commands that was not seen: outcomes, options, pairs of options, and, for commands
-    /// with keys, each state a key can be in.
-    pub fn missing(&self, commands: &[CommandId], outcomes: &[Outcome]) -> Vec<String> {
-        let mut missing = Vec::new();
-        for &id in commands {
-            let row = id.command();
-            let outcomes = outcomes.iter().map(|&outcome| Cell::Command(outcome));
-            let options = Grammar::get().options(id).into_iter().map(Cell::Option);
-            let pairs = Grammar::get().option_pairs(id).into_iter().map(|(a, b)| Cell::Pair(a, b));
-            let states = KeyState::ALL.iter().filter(|_| row.takes_keys()).map(|&state| Cell::Key(state));
-            for cell in outcomes.chain(options).chain(pairs).chain(states) {
-                if self.get(id, &cell) == 0 {
-                    missing.push(format!("{}: {cell:?}", row.name));
-                }
-            }
-        }
-        missing
+    /// Of so many sizes, of what a key held or of what was given, how many have been seen.
+    pub fn sizes_seen(&self, id: CommandId) -> (usize, usize) {
+        let sizes =
+            Cell::declared(id).into_iter().filter(|cell| matches!(cell, Cell::Held(_) | Cell::Given(_)));
+        let sizes: Vec<Cell> = sizes.collect();
+        (sizes.iter().filter(|cell| self.get(id, cell) > 0).count(), sizes.len())
+    }
+
+    /// Every declared cell of a command that was not seen.
+    pub fn missing(&self, id: CommandId) -> Vec<Cell> {
+        Cell::declared(id).into_iter().filter(|cell| self.get(id, cell) == 0).collect()
     }
 
     /// One line a cell, for keeping.
@@ -97,7 +118,9 @@ impl Tally {
                 Cell::Command(outcome) => writeln!(text, "{name}\t{outcome:?}\t{count}"),
                 Cell::Option(option) => writeln!(text, "{name}\toption\t{option}\t{count}"),
                 Cell::Pair(a, b) => writeln!(text, "{name}\tpair\t{a}\t{b}\t{count}"),
-                Cell::Key(state) => writeln!(text, "{name}\tkey\t{state:?}\t{count}"),
+                Cell::Key(state, outcome) => writeln!(text, "{name}\tkey\t{state:?}\t{outcome:?}\t{count}"),
+                Cell::Held(size) => writeln!(text, "{name}\theld\t{size:?}\t{count}"),
+                Cell::Given(size) => writeln!(text, "{name}\tgiven\t{size:?}\t{count}"),
             };
         }
         text
@@ -115,14 +138,17 @@ fn read_cell(words: &[&str]) -> Option<(CommandId, Cell, u64)> {
     let id = lookup_full_name(words.first()?.as_bytes())?.id;
     let count = words.last()?.parse().ok()?;
     let option = |word: &str| Grammar::get().options(id).into_iter().find(|option| *option == word);
+    let outcome =
+        |word: &str| [Outcome::Ok, Outcome::Error].into_iter().find(|known| format!("{known:?}") == word);
+    let state = |word: &str| KeyState::ALL.into_iter().find(|known| format!("{known:?}") == word);
+    let size = |word: &str| Size::ALL.into_iter().find(|known| format!("{known:?}") == word);
     let cell = match words[1..words.len() - 1] {
-        ["Ok"] => Cell::Command(Outcome::Ok),
-        ["Error"] => Cell::Command(Outcome::Error),
         ["option", name] => Cell::Option(option(name)?),
         ["pair", a, b] => Cell::Pair(option(a)?, option(b)?),
-        ["key", state] => {
-            Cell::Key(KeyState::ALL.iter().copied().find(|known| format!("{known:?}") == state)?)
-        }
+        ["key", key, answer] => Cell::Key(state(key)?, outcome(answer)?),
+        ["held", held] => Cell::Held(size(held)?),
+        ["given", given] => Cell::Given(size(given)?),
+        [answer] => Cell::Command(outcome(answer)?),
         _ => return None,
     };
     Some((id, cell, count))
@@ -138,23 +164,35 @@ mod tests {
         let mut options = Options::default();
         options.add("NX");
         options.add("GET");
-        let note = Note { id: CommandId::Set, options, key: Some(KeyState::Wrong), wrong: false };
+        let sizes = (Some(Size::UpTo64), Some(Size::One));
+        let note = Note {
+            key: Some(KeyState::Wrong),
+            held: sizes.0,
+            given: sizes.1,
+            ..Note::of(CommandId::Set, options)
+        };
         let mut tally = Tally::default();
         tally.add(&note, Outcome::Error);
         let mut read = Tally::default();
         tally.to_text().lines().for_each(|line| read.read_line(line));
         assert_eq!(read.0, tally.0);
-        let missing = tally.missing(&[CommandId::Set], &[Outcome::Ok, Outcome::Error]);
+        let missing = tally.missing(CommandId::Set);
         for (cell, expected) in [
-            ("Command(Ok)", true),
-            ("Command(Error)", false),
-            ("Option(\"NX\")", false),
-            ("Option(\"XX\")", true),
-            ("Pair(\"GET\", \"NX\")", false),
-            ("Pair(\"GET\", \"XX\")", true),
-            ("Key(Missing)", true),
+            (Cell::Command(Outcome::Ok), true),
+            (Cell::Command(Outcome::Error), false),
+            (Cell::Option("NX"), false),
+            (Cell::Option("XX"), true),
+            (Cell::Pair("GET", "NX"), false),
+            (Cell::Pair("GET", "XX"), true),
+            (Cell::Key(KeyState::Missing, Outcome::Ok), true),
+            (Cell::Key(KeyState::Wrong, Outcome::Ok), true),
+            (Cell::Key(KeyState::Wrong, Outcome::Error), false),
+            (Cell::Held(Size::UpTo64), false),
+            (Cell::Held(Size::More), true),
+            (Cell::Given(Size::One), false),
+            (Cell::Given(Size::UpTo8), true),
         ] {
-            assert_eq!(missing.contains(&format!("set: {cell}")), expected, "{cell}");
+            assert_eq!(missing.contains(&cell), expected, "{cell:?}");
         }
     }
 }

@@ -118,6 +118,40 @@ const VALUES: [&[u8]; 30] = [
     b"\"quoted\"",
 ];
 
+/// The words that can stand for an argument of this name, unless it can be anything.
+fn words_of(name: &str) -> Option<&'static [&'static str]> {
+    Some(match name {
+        "channel" | "shardchannel" => &["news.a", "news.b", "other", "", "c"],
+        "encoding" => &["u8", "i8", "u1", "i16", "u31", "u63", "i64", "u64", "i65", "u0", "x8", "i5", "u"],
+        "type" => &["string", "list", "set", "zset", "hash", "stream", "nosuch", "STRING"],
+        "parameter" => &[
+            "hash-max-listpack-entries",
+            "set-max-*",
+            "zset-max-listpack-value",
+            "list-max-listpack-size",
+            "databases",
+            "nosuch",
+            "maxmemory",
+            "appendonly",
+        ],
+        "section" => &["server", "clients", "memory", "stats", "keyspace", "all", "nosuch", "everything"],
+        "command-name" | "command" => &["get", "SET", "client|id", "nosuch", "sort", "object"],
+        "category" => &["string", "hash", "dangerous", "nosuch", "fast"],
+        "connection-name" | "clientname" | "libname" | "libver" => {
+            &["name", "with space", "", "a-b.c", "n\n"]
+        }
+        "username" => &["default", "default", "nobody"],
+        "event" => &["command", "nosuch"],
+        "library-name-pattern" | "module-name" => &["*", "nosuch"],
+        _ => return None,
+    })
+}
+
+/// Whether an argument of this name can be any bytes.
+pub(super) fn is_free(name: &str) -> bool {
+    words_of(name).is_none() && !matches!(name, "min" | "max" | "start" | "stop")
+}
+
 impl Gen<'_> {
     pub(super) fn integer(&mut self, row: &Command, name: &str) -> Vec<u8> {
         use CommandId::*;
@@ -251,45 +285,23 @@ impl Gen<'_> {
     }
 
     pub(super) fn string(&mut self, row: &Command, name: &str) -> Vec<u8> {
-        let words: &[&str] = match name {
-            "member" | "field" | "pivot" => return self.member(),
-            "element" if self.choices.chance(70) => return self.member(),
+        match name {
+            "member" | "field" | "pivot" => self.member(),
+            "element" if self.choices.chance(70) => self.member(),
             "min" | "max" | "start" | "stop" if row.group == Group::SortedSet => {
-                return match self.choices.below(3) {
+                match self.choices.below(3) {
                     0 if !row.name.ends_with("bylex") && row.id != CommandId::ZLexCount => {
                         self.choices.between(-5, 20).to_string().into_bytes()
                     }
                     1 if !row.name.ends_with("bylex") && row.id != CommandId::ZLexCount => self.score_bound(),
                     _ => self.lex_bound(),
-                };
+                }
             }
-            "channel" | "shardchannel" => &["news.a", "news.b", "other", "", "c"],
-            "encoding" => {
-                &["u8", "i8", "u1", "i16", "u31", "u63", "i64", "u64", "i65", "u0", "x8", "i5", "u"]
-            }
-            "type" => &["string", "list", "set", "zset", "hash", "stream", "nosuch", "STRING"],
-            "parameter" => &[
-                "hash-max-listpack-entries",
-                "set-max-*",
-                "zset-max-listpack-value",
-                "list-max-listpack-size",
-                "databases",
-                "nosuch",
-                "maxmemory",
-                "appendonly",
-            ],
-            "section" => &["server", "clients", "memory", "stats", "keyspace", "all", "nosuch", "everything"],
-            "command-name" | "command" => &["get", "SET", "client|id", "nosuch", "sort", "object"],
-            "category" => &["string", "hash", "dangerous", "nosuch", "fast"],
-            "connection-name" | "clientname" | "libname" | "libver" => {
-                &["name", "with space", "", "a-b.c", "n\n"]
-            }
-            "username" => &["default", "default", "nobody"],
-            "event" => &["command", "nosuch"],
-            "library-name-pattern" | "module-name" => &["*", "nosuch"],
-            _ => return self.any_value(),
-        };
-        self.choices.pick(words).as_bytes().to_vec()
+            _ => match words_of(name) {
+                Some(words) => self.choices.pick(words).as_bytes().to_vec(),
+                None => self.any_value(),
+            },
+        }
     }
 
     /// A member of a collection: few, so that commands meet the same ones.

@@ -270,7 +270,10 @@ impl Config {
             let before = next.value(option);
             let value = option.kind.parse(&[value.to_vec()], &before, false);
             // Of a value that is refused the parameter is named, and not what the client wrote.
-            let value = value.map_err(|reason| ConfigError::failed(&name.to_ascii_lowercase(), &reason))?;
+            let value = value.map_err(|reason| match kevy::bug!(RefusedNameAsWritten) {
+                true => ConfigError::failed(name, &reason),
+                false => ConfigError::failed(&name.to_ascii_lowercase(), &reason),
+            })?;
             if value != before {
                 next.store(option, value);
                 if !changed.contains(&option.name) {
