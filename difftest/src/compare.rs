@@ -23,6 +23,8 @@ pub enum Mode {
     Shape,
     /// The same type at the top.
     Kind,
+    /// Lines about clients: so many, and the same in what does not depend on the server ([`CLIENT_FIELDS`]).
+    Clients,
     /// A number or nothing: of a key that has expired without having been noticed, Redis tells the size.
     Size,
     /// Like `Shape`; the tester makes the second server's data equal to the first's again.
@@ -60,7 +62,9 @@ pub fn mode(row: &Command, argv: &[Vec<u8>]) -> Mode {
         // Redis 8 has a module built in.
         ModuleList => Mode::Kind,
         Hello | Info | Time | LastSave | Lolwut | Role => Mode::Kind,
-        ClientId | ClientInfo | ClientList => Mode::Kind,
+        // The tester's connections are in the list, and by number each server is asked about clients of its own.
+        ClientId | ClientList => Mode::Kind,
+        ClientInfo => Mode::Clients,
         Debug if argv.get(1).is_some_and(|name| name.eq_ignore_ascii_case(b"help")) => Mode::Kind,
         MemoryUsage => Mode::Size,
         // About all commands of a server; the check of the table looks at them one by one.
@@ -130,11 +134,44 @@ fn agree_as_trees(mode: Mode, reference: &Frame, other: &Frame) -> bool {
             _ => reference == other,
         },
         Mode::Kind => same_kind(reference, other),
+        Mode::Clients => same_kind(reference, other) && same_clients(reference, other),
         Mode::Size => [reference, other].iter().all(|frame| frame.is_null() || frame.as_int().is_some()),
         Mode::Shape | Mode::Pop => same_shape(reference, other),
         // A single page tells little: which elements it has is up to the server.
         Mode::Pages => same_kind(reference, other),
     }
+}
+
+/// What CLIENT LIST tells of a client that follows from what clients have done.
+const CLIENT_FIELDS: [&str; 12] =
+    ["name", "flags", "db", "sub", "psub", "ssub", "cmd", "user", "redir", "resp", "lib-name", "lib-ver"];
+
+/// Fields that one of the two does not have are left out: older servers have fewer.
+fn same_clients(a: &Frame, b: &Frame) -> bool {
+    let text = |frame: &Frame| match frame {
+        Frame::Verbatim(_, text) | Frame::Bulk(text) => String::from_utf8_lossy(text).into_owned(),
+        _ => String::new(),
+    };
+    let (a, b) = (text(a), text(b));
+    let field = |line: &str, name: &str| {
+        let value = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+        value.map(|value| {
+            let mut letters: Vec<char> = value.chars().collect();
+            if name == "flags" {
+                // Whether one is in a transaction is seen by what it may do.
+                letters.retain(|letter| !['x', 'N'].contains(letter));
+                letters.sort_unstable();
+            }
+            letters
+        })
+    };
+    let same = |(a, b): (&str, &str)| {
+        CLIENT_FIELDS.iter().all(|name| match (field(a, name), field(b, name)) {
+            (Some(a), Some(b)) => a == b,
+            _ => true,
+        })
+    };
+    a.lines().count() == b.lines().count() && a.lines().zip(b.lines()).all(same)
 }
 
 fn same_kind(a: &Frame, b: &Frame) -> bool {
@@ -318,6 +355,25 @@ mod tests {
         assert_eq!(mode_of(&["OBJECT", "ENCODING", "k"]), Mode::Exact);
         assert_eq!(mode_of(&["SORT", "k", "BY", "nosort"]), Mode::AnyOrder);
         assert_eq!(mode_of(&["SORT", "k", "BY", "w*"]), Mode::Exact);
+    }
+
+    #[test]
+    fn clients_are_alike_in_what_follows_from_what_they_did() {
+        let list = |lines: &str| Frame::Bulk(lines.as_bytes().to_vec()).to_bytes();
+        let own =
+            list("id=3 name=a age=1 flags=Ub db=1 cmd=blpop\nid=4 name= flags=N db=0 cmd=ping tot-mem=1\n");
+        for (lines, expected) in [
+            (
+                "id=9 name=a age=5 flags=bU db=1 cmd=blpop\nid=10 name= flags=N db=0 cmd=ping user=default\n",
+                true,
+            ),
+            ("id=9 name=b flags=bU db=1 cmd=blpop\nid=10 name= flags=N db=0 cmd=ping \n", false),
+            ("id=9 name=a flags=U db=1 cmd=blpop\nid=10 name= flags=N db=0 cmd=ping \n", false),
+            ("id=9 name=a flags=bU db=1 cmd=brpop\nid=10 name= flags=N db=0 cmd=ping \n", false),
+            ("id=9 name=a flags=bU db=1 cmd=blpop\n", false),
+        ] {
+            assert_eq!(agree(mode_of(&["CLIENT", "INFO"]), &own, &list(lines)), expected, "{lines}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub fn is_intrusive(id: CommandId) -> bool {
     use CommandId::*;
     matches!(id, ClientKill | ClientPause | ClientUnpause | ClientUnblock | ClientReply | ClientNoTouch)
         || matches!(id, ConfigSet | ConfigRewrite | ConfigResetStat | Debug | Shutdown)
-        || matches!(id, Auth | Quit | ReadOnly | ReadWrite)
+        || matches!(id, Auth | Quit | ReadOnly | ReadWrite | Monitor)
 }
 
 /// In the place of an argument: the number that the server has given a connection of the plan.
@@ -92,10 +92,16 @@ impl Gen<'_> {
                 let killed = argv.iter().find_map(|arg| conn_of_id(arg)).filter(|_| id == ClientKill);
                 let all_subscribers =
                     id == ClientKill && argv.len() == 4 && argv[3].eq_ignore_ascii_case(b"pubsub");
+                let monitors = id == Monitor && argv.len() == 1;
                 let switched_on = id == ClientNoTouch && argv.get(2).is_some_and(|arg| arg == b"ON");
                 self.push_intrusion(conn, id, argv, options);
                 match id {
                     Quit => self.begin_again(conn),
+                    // It only watches from now on, until somebody wants the connection for something else.
+                    Monitor if monitors => {
+                        self.sessions[conn].waiting = true;
+                        self.keys.awaited.remove(&conn);
+                    }
                     // What such a client touches crashes Redis 8.0.6.
                     _ if switched_on => {
                         let argv = ["CLIENT", "NO-TOUCH", "OFF"].map(|word| word.as_bytes().to_vec());

@@ -78,7 +78,6 @@ pub fn excluded(row: &Command) -> Option<&'static str> {
     }
     Some(match row.id {
         Lolwut => "draws what it likes",
-        Monitor => "shows other clients' addresses and times",
         _ => return None,
     })
 }
@@ -264,9 +263,8 @@ impl<'a> Gen<'a> {
             Unsubscribe | PUnsubscribe | SUnsubscribe => self.scope.waiting && !session.multi,
             // What they choose must be made the same everywhere before anything else happens.
             SPop | Reset | Hello => !session.multi,
-            ClientKill | ClientPause | ClientUnpause | ClientUnblock | ClientReply | Quit | Auth => {
-                !session.multi && !session.subscribed
-            }
+            ClientKill | ClientPause | ClientUnpause | ClientUnblock | ClientReply | Quit | Auth
+            | Monitor => !session.multi && !session.subscribed,
             _ => true,
         }
     }

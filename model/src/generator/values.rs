@@ -149,7 +149,7 @@ fn words_of(name: &str) -> Option<&'static [&'static str]> {
 
 /// Whether an argument of this name can be any bytes.
 pub(super) fn is_free(name: &str) -> bool {
-    words_of(name).is_none() && !matches!(name, "min" | "max" | "start" | "stop")
+    words_of(name).is_none() && !matches!(name, "min" | "max" | "start" | "stop" | "password")
 }
 
 impl Gen<'_> {
