@@ -296,6 +296,8 @@ fn manner(argv: &Argv, session: &Session, paused: bool, mute: Mute) -> Option<(M
             return None;
         }
         ClientKill | ClientPause | ClientUnpause | Monitor | Quit | Auth => (Manner::Plain, true),
+        // Replies behind it would be in another protocol than the array they are in.
+        Hello if in_transaction => return None,
         Multi | Discard | Reset | Hello => (Manner::Plain, true),
         Exec => {
             let mut queued = session.queue.iter().flatten();
@@ -553,6 +555,9 @@ impl Source<'_> {
             Batch::Advance(_) | Batch::Skip => return Ok(events),
         }
         let mut expectant = tracker.expectant();
+        if let Batch::Close(closed) = batch {
+            expectant.retain(|conn| conn != closed);
+        }
         if let Batch::Commands { conn, answered, .. } = batch
             && answered.last() == Some(&false)
             && !expectant.contains(conn)
@@ -764,6 +769,7 @@ impl Run<'_> {
         let mut events = events;
         if let Batch::Commands { conn, manner: Manner::Several, first, argvs, .. } = batch
             && argvs[0].len() == 1
+            && compare::row(argvs[0]).is_some_and(|row| has_several_replies(row.id))
             && events.len() > 1
         {
             // Leaving every channel confirms them in no particular order.
