@@ -140,7 +140,7 @@ const ODD_NAMES: [&[u8]; 6] = [
 ];
 
 /// Sizes at which something changes in some encoding, or nearly.
-const SIZES: [usize; 18] = [1, 2, 3, 4, 8, 16, 31, 64, 65, 127, 128, 128, 129, 200, 255, 511, 512, 513];
+const SIZES: [usize; 18] = [1, 2, 3, 4, 8, 9, 31, 64, 65, 127, 128, 128, 129, 200, 255, 511, 512, 513];
 
 impl Gen<'_> {
     /// A key for an argument of this name, and what is believed of it.
