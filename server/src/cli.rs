@@ -66,7 +66,7 @@ pub fn build_id() -> u64 {
 
 fn help() -> String {
     let mut text = String::from(
-        "Usage: kevy [/path/to/kevy.conf] [options] [-]
+        "Usage: kevy [/path/to/kevy.conf | -] [options] [-]
        kevy - (read config from stdin)
        kevy -v or --version
        kevy -h or --help

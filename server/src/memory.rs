@@ -56,6 +56,18 @@ pub fn peak() -> usize {
     PEAK.load(Ordering::Relaxed)
 }
 
+/// Gives what is free back to the operating system.
+pub fn release() {
+    // SAFETY: no precondition.
+    unsafe { mi::mi_collect(true) }
+}
+
+/// Gives back what has been free for long, as far as this thread can tell; costs next to nothing if there is nothing.
+pub fn release_unused() {
+    // SAFETY: no precondition.
+    unsafe { mi::mi_collect(false) }
+}
+
 /// What every block of at least this size is aligned to, smaller ones to their size.
 const NATURAL_ALIGNMENT: usize = 16;
 

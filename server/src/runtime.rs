@@ -10,6 +10,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
+use kevy::keyspace::Garbage;
 use socket2::Socket;
 
 use crate::config::Config;
@@ -46,8 +47,7 @@ pub fn run(config: Config) -> ExitCode {
     };
     // Large values are freed beside the shard. The thread ends when the reactor is gone.
     let (to_free, garbage) = mpsc::channel();
-    let freeing =
-        std::thread::Builder::new().name("lazyfree".into()).spawn(move || garbage.iter().for_each(drop));
+    let freeing = std::thread::Builder::new().name("lazyfree".into()).spawn(move || free(&garbage));
     if let Err(error) = freeing {
         log!(Level::Warning, "Can't start the freeing thread: {error}");
         return ExitCode::FAILURE;
@@ -59,6 +59,7 @@ pub fn run(config: Config) -> ExitCode {
         stopwatch: clock::micros,
         used_memory: memory::used,
         peak_memory: memory::peak,
+        release_memory: memory::release,
         usage,
         hold: |micros| std::thread::sleep(Duration::from_micros(micros)),
         apply_config,
@@ -93,6 +94,19 @@ pub fn run(config: Config) -> ExitCode {
     farewell(&unixsocket)
 }
 
+/// Frees what is sent, and sees to it that memory which is free returns to the operating system before long: the
+/// allocator looks after that when it is asked for memory, which in an idle server it is not.
+fn free(garbage: &mpsc::Receiver<Garbage>) {
+    const LOOK: Duration = Duration::from_millis(500);
+    loop {
+        match garbage.recv_timeout(LOOK) {
+            Ok(garbage) => drop(garbage),
+            Err(mpsc::RecvTimeoutError::Timeout) => memory::release_unused(),
+            Err(mpsc::RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
 /// Says that the server is ready.
 fn announce(config: &Config) {
     log!(Level::Notice, "Running mode=standalone, port={}.", config.network.port);
@@ -125,7 +139,7 @@ fn run_several(
     listeners: Vec<Vec<Socket>>,
     signals: UnixStream,
     started: Instant,
-    to_free: &mpsc::Sender<kevy::keyspace::Garbage>,
+    to_free: &mpsc::Sender<Garbage>,
 ) -> ExitCode {
     let unixsocket = path(&config.network.unixsocket);
     let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));

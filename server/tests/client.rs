@@ -401,3 +401,61 @@ fn the_port_and_the_addresses_can_be_changed_while_it_runs() {
         assert_eq!(redis::cmd("PING").query::<String>(&mut server.connect()).unwrap(), "PONG");
     }
 }
+
+#[cfg(target_os = "linux")]
+impl Server {
+    /// Megabytes that the process has resident.
+    fn resident(&self) -> u64 {
+        let statm = std::fs::read_to_string(format!("/proc/{}/statm", self.child.id())).unwrap();
+        let pages: u64 = statm.split(' ').nth(1).unwrap().parse().unwrap();
+        pages * rustix::param::page_size() as u64 / 1_000_000
+    }
+
+    /// Waits until no more than so much is resident.
+    #[track_caller]
+    fn await_resident(&self, most: u64, what: &str) {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while self.resident() > most {
+            assert!(Instant::now() < patience, "{what}: {} MB are resident", self.resident());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// A large value takes its size once, and what is no longer needed goes back to the system: by itself, and at once when
+/// MEMORY PURGE asks for it.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_of_large_values_is_given_back() {
+    let server = Server::start(&[]);
+    let mut con = server.connect();
+    let idle = server.resident();
+    let value = vec![b'v'; 60_000_000];
+    for _ in 0..2 {
+        let _: () = con.set("k", &value).unwrap();
+    }
+    server.await_resident(idle + 80, "a value of 60 MB");
+    let _: () = redis::pipe().atomic().get("k").get("k").ignore().query(&mut con).unwrap();
+    server.await_resident(idle + 80, "read in a transaction");
+    let _: () = redis::pipe().atomic().set("k", &value).ignore().query(&mut con).unwrap();
+    server.await_resident(idle + 80, "written in a transaction");
+    let _: () = con.del("k").unwrap();
+    server.await_resident(idle + 20, "deleted");
+
+    let _: () = con.hset("h", "f", &value).unwrap();
+    let _: () = con.rpush("l", &value).unwrap();
+    let _: () = con.del(&["h", "l"]).unwrap();
+    server.await_resident(idle + 20, "collections deleted");
+
+    for batch in 0..50 {
+        let mut pipe = redis::pipe();
+        for number in 0..1000 {
+            pipe.set(format!("{batch}:{number}"), &value[..900]).ignore();
+        }
+        let () = pipe.query(&mut con).unwrap();
+    }
+    assert!(server.resident() > idle + 40, "50,000 values");
+    let () = redis::cmd("FLUSHALL").arg("SYNC").query(&mut con).unwrap();
+    let () = redis::cmd("MEMORY").arg("PURGE").query(&mut con).unwrap();
+    server.await_resident(idle + 20, "purged");
+}

@@ -698,7 +698,7 @@ fn clients_that_hold_too_much_together_are_closed_largest_first() {
     let [small, large, larger, exempt] = [(); 4].map(|()| world.connect());
     world.check(exempt, "CLIENT NO-EVICT ON", "+OK");
     for (conn, bytes) in [(small, 1_000), (large, 300_000), (larger, 400_000), (exempt, 500_000)] {
-        world.send(conn, b"*2\r\n$4\r\nECHO\r\n$600000\r\n");
+        world.send(conn, format!("*2\r\n$4\r\nECHO\r\n${}\r\n", bytes + 10_000).as_bytes());
         world.send(conn, &vec![b'x'; bytes]);
     }
     world.advance(1_000);
@@ -1104,4 +1104,156 @@ fn a_lowered_memory_limit_is_reached_in_many_short_steps() {
     assert_eq!(world.output(conn), "+OK");
     let evicted = world.shard.realm.keyspace.stats.evicted;
     assert!(USED.get() <= 95_000 && evicted > 20, "{evicted} evicted, {} bytes used", USED.get());
+}
+
+/// A large argument has a buffer of its own, wherever the bytes are cut and whatever comes around it.
+#[test]
+fn large_arguments_arrive_in_any_pieces() {
+    let sized = |letter: &str, more: usize| letter.repeat(kevy::value::LARGE_STRING + more);
+    let (a, b) = (sized("a", 0), sized("b", 30_000));
+    let almost = &a[1..];
+    let commands = [
+        format!("SET k {a}"),
+        format!("SET k {b} PX 60000 GET"),
+        "PTTL k".into(),
+        format!("SET k {a} NX"),
+        format!("SET k {almost} KEEPTTL"),
+        "STRLEN k".into(),
+        format!("MSET k {b} l {a} m {almost} n {b}"),
+        "MGET k l m n".into(),
+        format!("APPEND k {a}"),
+        format!("APPEND k {a}"),
+        "STRLEN k".into(),
+        format!("{a} b c"),
+        format!("SET {a} {b}"),
+        format!("GET {a}"),
+        format!("ECHO {b}"),
+        format!("SET k {b}"),
+        format!("SETRANGE k 1 {a}"),
+        "GET k".into(),
+        format!("HSET h f {a} {b} g"),
+        "HGETALL h".into(),
+        "MULTI".into(),
+        format!("SET k {b} EX 100"),
+        "GET k".into(),
+        "GET h".into(),
+        format!("SET k {a}"),
+        "APPEND k x".into(),
+        "MGET k l".into(),
+        "EXEC".into(),
+        "GET k".into(),
+    ];
+    let stream = pipeline(&commands.iter().map(String::as_str).collect::<Vec<_>>());
+    let run = |piece: &mut dyn FnMut() -> usize| {
+        let mut world = World::new();
+        let conn = world.connect();
+        let mut rest = &stream[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(piece().clamp(1, rest.len()));
+            world.shard.handle_recv(world.now, conn, now);
+            rest = later;
+        }
+        world.turn();
+        let output = world.output(conn);
+        assert_eq!(world.shard.conn(conn).unwrap().pending_input(), 0);
+        output
+    };
+    let expected = run(&mut || usize::MAX);
+    assert!(expected.ends_with(&format!("${} {a}x", a.len() + 1)), "the last reply is the last value");
+    for size in [7, 1000, 4096, 16 * 1024, 64 * 1024, 100_000] {
+        assert!(run(&mut || size) == expected, "pieces of {size} bytes");
+    }
+    for seed in 1..40 {
+        let mut rng = kevy::rng::Rng::new(seed);
+        let most = [100, 10_000, 70_000, 300_000][seed as usize % 4];
+        assert!(run(&mut || rng.below(most) as usize + 1) == expected, "seed {seed}");
+    }
+}
+
+#[test]
+fn a_large_argument_is_not_copied_into_its_value() {
+    let mut world = World::new();
+    let conn = world.connect();
+    let value = "v".repeat(1_000_000);
+    for (command, key) in [
+        (format!("SET a {value}"), "a"),
+        (format!("SET a {value} EX 100"), "a"),
+        (format!("SETEX b 10 {value}"), "b"),
+        (format!("MULTI\nSET c {value}\nEXEC"), "c"),
+    ] {
+        for piece in pipeline(&command.split('\n').collect::<Vec<_>>()).chunks(64 * 1024) {
+            world.send(conn, piece);
+        }
+        world.output(conn);
+        // Copied, it would have exactly the memory it needs.
+        let memory: usize = world.call(conn, &format!("MEMORY USAGE {key}"))[1..].parse().unwrap();
+        assert!((value.len() + 60..value.len() + 8192).contains(&memory), "{memory}");
+        let entry = world.shard.realm.keyspace.dbs.find(0, key.as_bytes()).unwrap();
+        assert!(entry.large().unwrap().buffer().len() > value.len(), "what came with it is still there");
+        world.check(conn, &format!("APPEND {key} !"), ":1000001");
+        world.check(conn, &format!("GETRANGE {key} 999999 -1"), "$2 v!");
+    }
+}
+
+#[test]
+fn a_large_argument_waits_for_the_end_of_a_pause() {
+    let mut world = World::new();
+    let (conn, admin) = (world.connect(), world.connect());
+    let value = "v".repeat(200_000);
+    let stream = pipeline(&[&format!("SET k {value} EX 100"), "STRLEN k"]);
+    for at in [100_000, 200_040, stream.len() - 40] {
+        world.send(conn, &stream[..at]);
+        world.check(admin, "CLIENT PAUSE 1000 WRITE", "+OK");
+        world.send(conn, &stream[at..]);
+        assert_eq!(world.output(conn), "", "paused");
+        world.check(admin, "CLIENT UNPAUSE", "+OK");
+        assert_eq!(world.output(conn), "+OK :200000");
+        world.check(admin, "GETEX k PERSIST", &format!("$200000 {value}"));
+    }
+    world.send(conn, &stream[..100_000]);
+    assert!(world.call(admin, "CLIENT LIST").contains(" qbuf=100000 "));
+    world.memory.closed.insert(conn);
+    world.shard.handle_closed(world.now, conn);
+    world.check(admin, "DBSIZE", ":1");
+}
+
+/// What a client announces is not what it gets.
+#[test]
+fn memory_for_an_announced_argument_follows_what_arrives() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.send(conn, b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100000000\r\n");
+    let mut sent = 0;
+    while sent < 10_000_000 {
+        world.send(conn, &[b'v'; 50_000]);
+        sent += 50_000;
+        let capacity = world.shard.conn(conn).unwrap().input_capacity();
+        assert!(capacity <= 2 * sent + 50_000 || sent * 17 > 100_000_000, "{capacity} for {sent}");
+        assert!(capacity <= 100_010_000);
+    }
+}
+
+#[test]
+fn a_transaction_answers_large_strings_without_copying_them() {
+    let mut world = World::new();
+    let conn = world.connect();
+    let large = "l".repeat(kevy::value::LARGE_STRING);
+    world.check(conn, &format!("MSET k {large} s small"), "+OK");
+    for command in ["MULTI", "GET k", "LPOP k", "GET s", "MGET k s k", "SET k x GET", "GET k"] {
+        world.call(conn, command);
+    }
+    world.stall(conn);
+    world.send(conn, &multibulk("EXEC"));
+    let held = &world.memory.stalled[&conn];
+    assert!(held.iter().any(|buf| buf.large.is_some()), "shared");
+    world.take_up(conn);
+    let bulk = format!("${} {large}", large.len());
+    assert_eq!(
+        world.output(conn),
+        format!(
+            "*6 {bulk} -WRONGTYPE Operation against a key holding the wrong kind of value $5 small *3 {bulk} $5 small \
+             {bulk} {bulk} $1 x"
+        )
+    );
+    world.check(conn, "GET k", "$1 x");
 }

@@ -386,8 +386,16 @@ mod tests {
         let (mut keyspace, mut effects, settings) =
             (Keyspace::new(1, 1), Effects::default(), Settings::default());
         let (keyspace, effects, settings) = (&mut keyspace, &mut effects, &settings);
-        let data =
-            Data { keyspace, settings, effects, db: 0, now: 0, now_micros: 0, access: Access::default() };
+        let data = Data {
+            keyspace,
+            settings,
+            effects,
+            db: 0,
+            now: 0,
+            now_micros: 0,
+            access: Access::default(),
+            brought: None,
+        };
         let reply = Reply::new(&mut out, protocol);
         let mut call = Call { command, args, data, reply, may_block: false, block: None };
         _ = super::super::execute(&mut call);

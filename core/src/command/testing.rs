@@ -124,6 +124,7 @@ impl Db {
                 now: self.now,
                 now_micros: 0,
                 access: Access::default(),
+                brought: None,
             },
             reply,
             may_block: self.may_block,

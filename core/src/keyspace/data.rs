@@ -15,7 +15,7 @@ use crate::value::hash::Hash;
 use crate::value::list::List;
 use crate::value::set::Set;
 use crate::value::zset::Zset;
-use crate::value::{Object, Value, ValueRef};
+use crate::value::{LARGE_STRING, Large, Object, Value, ValueRef};
 
 /// How a lookup counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub struct Data<'a> {
     /// Microseconds since `now` began; TIME shows them and nothing depends on them.
     pub now_micros: u16,
     pub access: Access,
+    /// A long argument that came in a buffer of its own, which may become a value without being copied.
+    pub brought: Option<&'a Large>,
 }
 
 macro_rules! typed_access {
@@ -101,6 +103,7 @@ impl<'a> Data<'a> {
             now: self.now,
             now_micros: self.now_micros,
             access: self.access,
+            brought: self.brought,
         }
     }
 
@@ -366,6 +369,7 @@ impl<'a> Data<'a> {
 
     /// As [`set_string`](Self::set_string), with the encoding given. One lookup; what is there is overwritten in place.
     pub fn set_encoded_string(&mut self, key: &[u8], value: ValueRef<'_>, deadline: NewDeadline) {
+        let brought = self.brought_as(value);
         let Keyspace { dbs, rng, .. } = &mut *self.keyspace;
         let hash = dbs.hash(key);
         let table = &mut dbs.at_mut(self.db, hash).table;
@@ -377,13 +381,15 @@ impl<'a> Data<'a> {
                 }
                 if entry.object().is_some_and(|object| object.len() > super::LARGE_VALUE_ELEMENTS)
                     || entry.gives_up_large(value.text_len())
+                    || (brought.is_some() && entry.is_large())
                 {
                     self.effects.garbage.push(Garbage::Value(entry.replace_value(Value::Int(0))));
                 }
-                match value {
-                    ValueRef::Int(number) => entry.set_int(number),
-                    ValueRef::String { bytes, raw } => entry.set_bytes(bytes, raw),
-                    ValueRef::Object(_) => unreachable!("only strings are set this way"),
+                match (value, brought) {
+                    (ValueRef::String { raw, .. }, Some(large)) => entry.put_large(large, raw),
+                    (ValueRef::String { bytes, raw }, None) => entry.set_bytes(bytes, raw),
+                    (ValueRef::Int(number), _) => entry.set_int(number),
+                    (ValueRef::Object(_), _) => unreachable!("only strings are set this way"),
                 }
                 let new = match deadline {
                     NewDeadline::Keep => old,
@@ -404,14 +410,26 @@ impl<'a> Data<'a> {
             NewDeadline::At(deadline) => Some(deadline),
             NewDeadline::Keep | NewDeadline::Clear => None,
         };
-        let entry = match value {
-            ValueRef::Int(number) => Entry::with_int(key, number, deadline),
-            ValueRef::String { bytes, raw } => Entry::with_bytes(key, bytes, raw, deadline),
-            ValueRef::Object(_) => unreachable!("only strings are set this way"),
+        let entry = match (value, brought) {
+            (ValueRef::String { raw, .. }, Some(large)) => Entry::with_large(key, large, raw, deadline),
+            (ValueRef::String { bytes, raw }, None) => Entry::with_bytes(key, bytes, raw, deadline),
+            (ValueRef::Int(number), _) => Entry::with_int(key, number, deadline),
+            (ValueRef::Object(_), _) => unreachable!("only strings are set this way"),
         };
         super::first_touch(&entry, self.now, self.settings);
         report_added(self.effects, self.settings, self.db, &entry);
         self.at(hash).table.insert_new(hash, entry);
+    }
+
+    /// The string that the command brought, if this is it.
+    #[inline]
+    fn brought_as(&self, value: ValueRef<'_>) -> Option<Large> {
+        match value {
+            ValueRef::String { bytes, .. } if bytes.len() >= LARGE_STRING => {
+                self.brought.filter(|large| std::ptr::eq::<[u8]>(large.as_bytes(), bytes)).cloned()
+            }
+            _ => None,
+        }
     }
 
     /// Sets the deadline of an existing key.

@@ -24,7 +24,7 @@
 
 use super::UnixMillis;
 use super::table::{Slot, prefetch_line};
-use crate::value::{LARGE_STRING, Large, Object, Value, ValueRef};
+use crate::value::{LARGE_STRING, Large, LargeString, Object, Value, ValueRef};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error, realloc};
 use std::cell::Cell;
 use std::fmt;
@@ -89,7 +89,7 @@ impl Entry {
 
     pub fn with_bytes(key: &[u8], bytes: &[u8], raw: bool, deadline: Option<UnixMillis>) -> Self {
         if bytes.len() >= LARGE_STRING {
-            return Self::with_large(key, Arc::new(bytes.to_vec()), raw, deadline);
+            return Self::with_large(key, Arc::new(bytes.to_vec().into()), raw, deadline);
         }
         let raw = if raw { RAW } else { 0 };
         let entry = Self::allocate(key, STRING | raw, bytes.len(), deadline);
@@ -98,7 +98,7 @@ impl Entry {
         entry
     }
 
-    fn with_large(key: &[u8], bytes: Large, raw: bool, deadline: Option<UnixMillis>) -> Self {
+    pub fn with_large(key: &[u8], bytes: Large, raw: bool, deadline: Option<UnixMillis>) -> Self {
         let mut entry = Self::allocate(key, INT, 8, deadline);
         entry.put_large(bytes, raw);
         entry
@@ -191,7 +191,7 @@ impl Entry {
     /// Bytes of this allocation and of what it may point to.
     pub fn memory(&self) -> usize {
         /// Two counters and the vector.
-        const SHARED: usize = 2 * size_of::<usize>() + size_of::<Vec<u8>>();
+        const SHARED: usize = 2 * size_of::<usize>() + size_of::<LargeString>();
         self.allocation()
             + self.object().map_or(0, Object::memory)
             + self.large().map_or(0, |large| SHARED + large.capacity())
@@ -322,24 +322,26 @@ impl Entry {
 
     fn large_bytes(&self) -> &[u8] {
         debug_assert_eq!(self.kind(), LARGE);
-        // SAFETY: `Arc::into_raw` gave a pointer to the vector, which lives as long as the entry's reference to it, and
+        // SAFETY: `Arc::into_raw` gave a pointer to the string, which lives as long as the entry's reference to it, and
         // is changed through an exclusively borrowed entry only.
-        unsafe { &*self.value_at().cast::<*const Vec<u8>>().read_unaligned() }
+        unsafe { &*self.value_at().cast::<*const LargeString>().read_unaligned() }
     }
 
     /// # Safety
     /// The kind is `LARGE`.
     unsafe fn large_at(&self) -> ManuallyDrop<Large> {
         // SAFETY: by contract the value is what `Arc::into_raw` gave; the reference is counted once, for the entry.
-        ManuallyDrop::new(unsafe { Arc::from_raw(self.value_at().cast::<*const Vec<u8>>().read_unaligned()) })
+        ManuallyDrop::new(unsafe {
+            Arc::from_raw(self.value_at().cast::<*const LargeString>().read_unaligned())
+        })
     }
 
     /// Make the value this string. Deadline and access field stay.
-    fn put_large(&mut self, bytes: Large, raw: bool) {
+    pub fn put_large(&mut self, bytes: Large, raw: bool) {
         // SAFETY: the value has 8 bytes, which are written before anything reads them.
         unsafe {
             self.become_string(8, raw);
-            self.value_at().cast::<*const Vec<u8>>().write_unaligned(Arc::into_raw(bytes));
+            self.value_at().cast::<*const LargeString>().write_unaligned(Arc::into_raw(bytes));
         }
         self.set_meta(self.meta() | LARGE);
     }
@@ -360,7 +362,8 @@ impl Entry {
             self.put_large(bytes, raw);
         }
         // SAFETY: the entry's reference is the only one, and borrowed exclusively.
-        let bytes = unsafe { &mut *self.value_at().cast::<*mut Vec<u8>>().read_unaligned() };
+        let large = unsafe { &mut *self.value_at().cast::<*mut LargeString>().read_unaligned() };
+        let bytes = large.bytes_mut();
         if length > bytes.capacity() {
             bytes.reserve_exact(proportioned(bytes.capacity(), length) - bytes.len());
         }
@@ -436,7 +439,7 @@ impl Entry {
             large.extend_from_slice(bytes);
             self.set_meta(self.meta() & !RAW | if raw { RAW } else { 0 });
         } else {
-            self.put_large(Arc::new(bytes.to_vec()), raw);
+            self.put_large(Arc::new(bytes.to_vec().into()), raw);
         }
     }
 
@@ -476,7 +479,7 @@ impl Entry {
             if kind == OBJECT {
                 drop(Box::from_raw(pointer.cast::<Object>()));
             } else {
-                drop(Large::from_raw(pointer.cast::<Vec<u8>>()));
+                drop(Large::from_raw(pointer.cast::<LargeString>()));
             }
         }
     }
@@ -594,7 +597,7 @@ fn proportioned(capacity: usize, length: usize) -> usize {
 fn copy(bytes: &[u8], length: usize) -> Large {
     let mut copy = Vec::with_capacity(length.max(bytes.len()));
     copy.extend_from_slice(bytes);
-    Arc::new(copy)
+    Arc::new(copy.into())
 }
 
 fn layout(size: usize) -> Layout {
@@ -793,7 +796,7 @@ mod tests {
             change(&mut entry);
             assert_eq!((entry.key(), entry.deadline(), entry.lru()), (&b"other"[..], Some(4), 9));
             assert_eq!(seen(&copy).1, format!("raw {}", "l".repeat(LARGE_STRING)), "a copy is its own");
-            assert_eq!(*shared, large, "who shares it keeps it");
+            assert_eq!(**shared, large, "who shares it keeps it");
             entry.set_bytes(&large, false);
             assert!(matches!(entry.value(), ValueRef::String { bytes, raw: false } if bytes == large));
         }

@@ -60,6 +60,11 @@ impl<'a> Args<'a> {
         self.spans.get(index).map(|span| span.of(self.bytes))
     }
 
+    /// What [`Args::new`] was given.
+    pub fn parts(&self) -> (&'a [u8], &'a [Span]) {
+        (self.bytes, self.spans)
+    }
+
     /// Argument `index` with the lifetime of the buffer, which indexing cannot give.
     #[inline]
     #[track_caller]

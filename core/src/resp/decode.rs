@@ -149,11 +149,11 @@ impl std::error::Error for ProtocolError {}
 /// The place of one connection in its input.
 #[derive(Default)]
 pub struct Decoder {
-    /// Where decoding goes on, from the start of the command.
+    /// Where decoding goes on, from the start of the command: behind `bulk`, if there is one.
     at: usize,
     /// Arguments still to come; 0 between commands and in an inline one.
     left: u32,
-    /// The bulk at `at` whose header was read and whose bytes are not all there.
+    /// The bulk whose header was read and whose bytes are not all there.
     bulk: Option<Span>,
     /// Bytes of the unfinished line known not to hold its end, from the start of the command.
     scanned: usize,
@@ -198,6 +198,33 @@ impl Decoder {
     /// Whether part of a command was received. (Bytes of a first line without its end do not count.)
     pub fn is_inside(&self) -> bool {
         self.left > 0
+    }
+
+    /// The argument that is on its way: its header was read, and not all of its bytes are there.
+    pub fn pending(&self) -> Option<Span> {
+        self.bulk
+    }
+
+    /// Arguments still to come, the pending one included.
+    pub fn arguments_left(&self) -> usize {
+        self.left as usize
+    }
+
+    /// The command goes on in another buffer, which begins with the pending argument and the two bytes behind it. What
+    /// was before the argument comes next, and then the rest.
+    ///
+    /// ```text
+    /// *3 $3 SET $1 k $100000 | value  ->  value | *3 $3 SET $1 k $100000 | rest
+    /// ```
+    ///
+    /// # Panics
+    /// If no argument is pending.
+    pub fn pending_first(&mut self) {
+        let bulk = self.bulk.as_mut().expect("an argument is pending");
+        let moved = bulk.len + 2;
+        self.at = (bulk.start + moved) as usize;
+        bulk.start = 0;
+        self.partial.iter_mut().for_each(|span| span.start += moved);
     }
 
     /// Where the arguments of inline commands with quotes live, until [`Decoder::clear_scratch`].
@@ -280,8 +307,7 @@ impl Decoder {
         let plain = limits.plain_bulk();
         let (mut at, mut left) = (self.at, self.left);
         if let Some(bulk) = self.bulk {
-            let end =
-                bulk.start as usize + bulk.len as usize + if crate::bug!(CutArgumentMisread) { 1 } else { 2 };
+            let end = at - usize::from(crate::bug!(CutArgumentMisread));
             if buf.len() < end {
                 self.incomplete(end - buf.len() + (left as usize - 1) * LEAST_ARGUMENT, buf.len());
                 return Ok(None);
@@ -310,7 +336,7 @@ impl Decoder {
             }
             let span = Span { start: start as u32, len: len as u32 };
             if end > buf.len() {
-                (self.at, self.left, self.bulk) = (at, left, Some(span));
+                (self.at, self.left, self.bulk) = (end, left, Some(span));
                 self.incomplete(end - buf.len() + (left as usize - 1) * LEAST_ARGUMENT, buf.len());
                 return Ok(None);
             }

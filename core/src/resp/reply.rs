@@ -430,7 +430,7 @@ mod tests {
 
     #[test]
     fn large_strings_are_lent_to_who_takes_them() {
-        let string = Large::new(b"large".to_vec());
+        let string = Large::new(b"large".to_vec().into());
         same(|r| r.large(&string), "$5\r\nlarge\r\n");
         let (mut out, mut lent) = (b"before".to_vec(), Vec::new());
         let mut reply = Reply::lending(&mut out, Some(&mut lent), Protocol::Resp2);

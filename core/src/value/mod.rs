@@ -3,13 +3,14 @@
 pub mod blob;
 pub mod hash;
 pub mod intset;
+mod large;
 pub mod list;
 pub mod listpack;
 mod rank_tree;
 pub mod set;
 pub mod zset;
 
-use std::sync::Arc;
+pub use large::{LARGE_STRING, Large, LargeString};
 
 use hash::Hash;
 use list::List;
@@ -18,12 +19,6 @@ use zset::Zset;
 
 /// The longest string whose encoding is `embstr`: with its header it fits in a cache line.
 const EMBSTR_MAX: usize = 44;
-
-/// A string too large to be copied where it can be shared.
-pub type Large = Arc<Vec<u8>>;
-
-/// From so many bytes on a string is [`Large`]: sending two pieces costs less than copying it.
-pub const LARGE_STRING: usize = 64 * 1024;
 
 /// A value that is not a string.
 #[derive(Clone, Debug)]

@@ -88,7 +88,7 @@ fn read(path: &Path) -> Result<Vec<u8>, Fatal> {
     fs::read(path).map_err(|error| Fatal::Unreadable { path: path.to_owned(), reason: os_reason(&error) })
 }
 
-/// `[file] [--directive value ...] [-]`.
+/// `[file | -] [--directive value ...] [-]`.
 struct Arguments {
     file: Option<Vec<u8>>,
     stdin: bool,
@@ -98,7 +98,8 @@ struct Arguments {
 
 impl Arguments {
     /// A word that begins with `--` opens a directive, except right behind a bare directive name, where it is its
-    /// value (`--requirepass --secret`). `--save` alone, or before another directive, is `--save ""`.
+    /// value (`--requirepass --secret`). `--save` alone, or before another directive, is `--save ""`. Standard input is
+    /// read for a `-` that comes first or last, and anywhere else a `-` is a word like any other.
     fn split(args: &[Vec<u8>]) -> Self {
         let mut split = Self { file: None, stdin: false, directives: Vec::new() };
         let mut args = args;
@@ -106,6 +107,11 @@ impl Arguments {
             && !file.starts_with(b"-")
         {
             split.file = Some(file.clone());
+            args = rest;
+        } else if let [first, rest @ ..] = args
+            && first == b"-"
+        {
+            split.stdin = true;
             args = rest;
         }
         if let [rest @ .., last] = args

@@ -422,6 +422,46 @@ fn the_command_line_overrides_the_file() {
 }
 
 #[test]
+fn standard_input_is_read_for_a_dash_that_is_first_or_last() {
+    let dir = scratch("dash");
+    let file = dir.join("kevy.conf");
+    fs::write(&file, "databases 3\n").unwrap();
+    let file = file.to_str().unwrap();
+    for args in [
+        &["-", "--databases", "9"][..],
+        &["--databases", "9", "-"],
+        &[file, "--databases", "9", "-"],
+        &["-", "--databases", "9", "-"],
+        &["-"],
+        &["-", "-"],
+        &[file, "-"],
+    ] {
+        let config = load_stdin(args, "hz 33").unwrap().config;
+        let databases = if args.contains(&"9") {
+            "9"
+        } else if args[0] == file {
+            "3"
+        } else {
+            "16"
+        };
+        assert_eq!(
+            (value(&config, "hz"), value(&config, "databases")),
+            ("33".into(), databases.into()),
+            "{args:?}"
+        );
+    }
+    for args in [
+        &[file, "-", "--databases", "9"][..],
+        &["--databases", "9", "-", "--hz", "10"],
+        &["--databases", "-"],
+        &["-", file],
+    ] {
+        assert!(load_stdin(args, "hz 33").is_err(), "{args:?}");
+    }
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
 fn command_line_forms() {
     let of = |args: &[&str], name: &str| value(&load_args(args).unwrap().config, name);
     assert_eq!(of(&[], "save"), "3600 1 300 100 60 10000");

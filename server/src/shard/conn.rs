@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kevy::command::{Command, CommandId};
 use kevy::keyspace::UnixMillis;
-use kevy::resp::{Argv, Decoder, Lent, Protocol};
+use kevy::resp::{Args, Argv, Decoder, Lent, Protocol, Span};
+use kevy::value::Large;
 
 use super::SendBuf;
+use super::incoming::Incoming;
 use super::realm::DbKey;
 
 /// Where a connection lives in its shard; reused after the connection is gone.
@@ -45,7 +47,50 @@ pub enum ReplyMode {
 /// A command queued by MULTI.
 pub struct Queued {
     pub command: &'static Command,
-    pub argv: Argv,
+    pub args: QueuedArgs,
+}
+
+/// The arguments of a command that waits for EXEC.
+pub enum QueuedArgs {
+    Copied(Argv),
+    /// One of them is large: the buffer that it came in is kept.
+    Kept(Large, Vec<Span>),
+}
+
+impl QueuedArgs {
+    /// `brought` is a large string that came in the buffer that is being executed, if one did. Of the commands in that
+    /// buffer it is the first that it belongs to.
+    pub fn new(args: Args<'_>, brought: Option<&Large>) -> Self {
+        let (bytes, spans) = args.parts();
+        match brought {
+            Some(large) if large.buffer().as_ptr() == bytes.as_ptr() => {
+                Self::Kept(large.clone(), spans.to_vec())
+            }
+            _ => Self::Copied(Argv::from(args)),
+        }
+    }
+
+    pub fn as_args(&self) -> Args<'_> {
+        match self {
+            Self::Copied(argv) => argv.as_args(),
+            Self::Kept(large, spans) => Args::new(large.buffer(), spans),
+        }
+    }
+
+    pub fn brought(&self) -> Option<&Large> {
+        match self {
+            Self::Copied(_) => None,
+            Self::Kept(large, _) => Some(large),
+        }
+    }
+
+    /// Bytes held.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Copied(argv) => argv.memory(),
+            Self::Kept(large, spans) => large.capacity() + spans.capacity() * size_of::<Span>(),
+        }
+    }
 }
 
 /// An open transaction.
@@ -104,6 +149,8 @@ pub struct Conn {
     pub waiting: Waiting,
     /// Bytes received and not executed yet: an incomplete command, or commands behind one that waits.
     pub query: Vec<u8>,
+    /// A command with a large argument that is incomplete; the query buffer is empty then.
+    pub incoming: Option<Box<Incoming>>,
     pub decoder: Decoder,
     /// Output not handed to the reactor yet: what is written to, and what comes before it.
     pub out: Vec<u8>,
@@ -153,6 +200,7 @@ impl Conn {
             patterns: BTreeSet::new(),
             waiting: Waiting::No,
             query: Vec::new(),
+            incoming: None,
             decoder: Decoder::new(),
             out: Vec::new(),
             chunks: VecDeque::new(),
@@ -185,6 +233,16 @@ impl Conn {
     /// Channels and patterns, as subscribe replies count them (sharded channels are counted apart).
     pub fn subscriptions(&self) -> usize {
         self.channels.len() + self.patterns.len()
+    }
+
+    /// Bytes received and not executed yet.
+    pub fn pending_input(&self) -> usize {
+        self.query.len() + self.incoming.as_ref().map_or(0, |incoming| incoming.received())
+    }
+
+    /// Bytes allocated for them.
+    pub fn input_capacity(&self) -> usize {
+        self.query.capacity() + self.incoming.as_ref().map_or(0, |incoming| incoming.capacity())
     }
 
     /// Bytes of output not yet in the kernel.

@@ -18,6 +18,7 @@
 pub mod conn;
 mod cron;
 mod gates;
+mod incoming;
 pub mod links;
 pub mod pubsub;
 pub mod realm;
@@ -40,7 +41,7 @@ use kevy::value::{Large, Value};
 use crate::config::Config;
 use crate::log::Level;
 use crate::order::place::Hand;
-use conn::{ClientId, Conn, ConnId, Peer, Queued, ReplyMode, Waiting};
+use conn::{ClientId, Conn, ConnId, Peer, Queued, QueuedArgs, ReplyMode, Waiting};
 use links::{Common, Links, Origin};
 use pubsub::{Kind, Subscriptions};
 use realm::{Claim, DbKey, Realm, Standing, Waiter};
@@ -92,6 +93,8 @@ pub struct Environment {
     pub used_memory: fn() -> usize,
     /// The most that `used_memory` has been.
     pub peak_memory: fn() -> usize,
+    /// Gives memory that is free back to the operating system.
+    pub release_memory: fn(),
     /// What the operating system has counted for this process.
     pub usage: fn() -> Usage,
     /// Does nothing for so many microseconds (DEBUG SLEEP).
@@ -115,6 +118,7 @@ impl Environment {
             stopwatch: || 0,
             used_memory: || 0,
             peak_memory: || 0,
+            release_memory: || {},
             usage: Usage::default,
             hold: |_| {},
             apply_config: |_, _, _| Ok(()),
@@ -246,6 +250,8 @@ pub struct Shard {
     spare: Vec<Vec<u8>>,
     /// Strings that belong into the reply that is being written.
     lent: Vec<Lent>,
+    /// The large argument of the command that is being executed, if it came in a buffer of its own.
+    brought: Option<Large>,
     batch: Batch,
     pub realm: Realm,
     pub subscriptions: Subscriptions,
@@ -307,6 +313,7 @@ impl Shard {
             close_queue: VecDeque::new(),
             spare: Vec::new(),
             lent: Vec::new(),
+            brought: None,
             batch: Batch::default(),
             stats: Stats::default(),
             session: session::State::new(seed),
@@ -391,6 +398,15 @@ impl Shard {
         if conn.close_after_reply || conn.closing {
             return;
         }
+        let mut bytes = bytes;
+        if conn.incoming.is_some() {
+            bytes = self.receive_large(id, bytes);
+        }
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        if bytes.is_empty() || conn.close_after_reply || conn.closing {
+            self.check_query_limit(id);
+            return;
+        }
         if conn.query.is_empty() && conn.waiting == Waiting::No {
             let consumed = self.run_pipeline(id, bytes);
             let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
@@ -398,6 +414,11 @@ impl Shard {
         } else {
             conn.query.extend_from_slice(bytes);
             self.run_query(id);
+        }
+        if let Some(conn) = self.conns[id.0 as usize].as_deref_mut()
+            && !conn.query.is_empty()
+        {
+            conn.expect_large();
         }
         self.check_query_limit(id);
     }
@@ -447,6 +468,9 @@ impl Shard {
             }
             self.keep_buffer(std::mem::take(&mut conn.out));
             self.keep_buffer(std::mem::take(&mut conn.query));
+            if let Some(incoming) = conn.incoming.take() {
+                self.keep_buffer(incoming.into_buffer());
+            }
             self.by_client.remove(&conn.client);
             self.common.clients.fetch_sub(1, Ordering::Relaxed);
             if !self.subscriptions.is_leaving(Some(id)) {
@@ -712,7 +736,7 @@ impl Shard {
     fn check_query_limit(&mut self, id: ConnId) {
         let limit = self.config.clients.query_buffer_limit;
         if let Some(conn) = self.conns[id.0 as usize].as_deref()
-            && (conn.query.len() + conn.multi.as_ref().map_or(0, |multi| multi.memory)) as u64 > limit
+            && (conn.pending_input() + conn.multi.as_ref().map_or(0, |multi| multi.memory)) as u64 > limit
         {
             self.stats.query_buffer_limit_disconnections += 1;
             crate::log!(
@@ -751,10 +775,10 @@ impl Shard {
             }
             Ok(gates::Admitted::Queue(command)) => {
                 let conn = self.conns[id.0 as usize].as_deref_mut().expect("nothing has closed it");
-                let argv = Argv::from(args);
+                let args = QueuedArgs::new(args, self.brought.as_ref());
                 let multi = conn.multi.as_mut().expect("commands are queued inside MULTI only");
-                multi.memory += argv.memory();
-                multi.queue.push(Queued { command, argv });
+                multi.memory += args.memory();
+                multi.queue.push(Queued { command, args });
                 Reply::new(&mut out, conn.protocol).simple("QUEUED");
                 self.testify(id);
             }
@@ -940,10 +964,9 @@ impl Shard {
     ) -> Result<(), CommandError> {
         let Some(conn) = self.conns[id.0 as usize].as_deref() else { return Ok(()) };
         let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
-        // EXEC collects its replies first.
         let mut lent = std::mem::take(&mut self.lent);
         let may_block = !self.in_transaction;
-        let reply = Reply::lending(out, may_block.then_some(&mut lent), caller.protocol);
+        let reply = Reply::lending(out, Some(&mut lent), caller.protocol);
         let (outcome, block) = self.execute_to(command, args, caller, may_block, reply);
         self.lent = lent;
         if let Some(block) = block
@@ -991,6 +1014,7 @@ impl Shard {
                 now,
                 now_micros: self.now.micros,
                 access: Access { no_touch: caller.no_touch },
+                brought: self.brought.as_ref(),
             },
             reply,
             may_block,
@@ -1350,6 +1374,7 @@ impl Shard {
             now,
             now_micros: self.now.micros,
             access: Access::default(),
+            brought: None,
         }
     }
 }

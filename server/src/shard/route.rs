@@ -57,7 +57,7 @@ impl Shard {
         let dbs = &self.realm.keyspace.dbs;
         let watched = conn.watching.keys().map(|at| Shards::one(dbs.home(&at.key)));
         let queued = conn.multi.iter().flat_map(|multi| &multi.queue);
-        let queued = queued.map(|queued| self.route(id, queued.command, queued.argv.as_args()));
+        let queued = queued.map(|queued| self.route(id, queued.command, queued.args.as_args()));
         let watched = watched.take(if kevy::bug!(WatchedUngathered) { 0 } else { usize::MAX });
         watched.chain(queued).fold(Shards::NONE, Shards::with)
     }

@@ -77,7 +77,7 @@ fn flags(shard: &Shard, conn: &Conn) -> String {
 /// Bytes that a connection holds.
 pub fn memory(conn: &Conn) -> usize {
     std::mem::size_of::<Conn>()
-        + conn.query.capacity()
+        + conn.input_capacity()
         + conn.out.capacity()
         + conn.queued
         + conn.in_flight
@@ -114,8 +114,8 @@ pub fn describe(shard: &Shard, conn: &Conn) -> String {
         conn.shard_channels.len(),
         conn.multi.as_ref().map_or(-1, |multi| multi.queue.len() as i64),
         conn.watching.len(),
-        conn.query.len(),
-        conn.query.capacity() - conn.query.len(),
+        conn.pending_input(),
+        conn.input_capacity() - conn.pending_input(),
         conn.multi.as_ref().map_or(0, |multi| multi.memory),
         conn.out.capacity(),
         conn.out.len(),

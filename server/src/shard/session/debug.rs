@@ -95,6 +95,7 @@ fn on_data(s: &mut Session<'_>) -> Result<bool, CommandError> {
             now,
             now_micros: micros,
             access: Access { no_touch: true },
+            brought: None,
         },
         reply: s.reply.reborrow(),
         may_block: false,

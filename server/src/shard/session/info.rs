@@ -168,10 +168,7 @@ fn clients(shard: &Shard, out: &mut Fields) {
     out.field("connected_clients", count(|_| true));
     out.field("cluster_connections", 0);
     out.field("maxclients", shard.config.network.maxclients);
-    out.field(
-        "client_recent_max_input_buffer",
-        shard.clients().map(|conn| conn.query.capacity()).max().unwrap_or(0),
-    );
+    out.field("client_recent_max_input_buffer", shard.clients().map(Conn::input_capacity).max().unwrap_or(0));
     out.field(
         "client_recent_max_output_buffer",
         shard.clients().map(Conn::pending_output).max().unwrap_or(0),

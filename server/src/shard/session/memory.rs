@@ -125,9 +125,10 @@ pub fn doctor(s: &mut Session<'_>) -> Outcome {
     Ok(())
 }
 
-/// The allocator returns what it does not need by itself; buffers kept for reuse are given up here.
+/// The allocator returns what it does not need by itself, a second or so later: not later than that here.
 pub fn purge(s: &mut Session<'_>) -> Outcome {
     s.shard.drop_spare_buffers();
+    (s.shard.env.release_memory)();
     s.reply.ok();
     Ok(())
 }

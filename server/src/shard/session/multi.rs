@@ -4,6 +4,7 @@
 //! moves it on, and EXEC compares. A key that expires between WATCH and EXEC is found expired at EXEC.
 
 use kevy::command::CommandError;
+use kevy::resp::Lent;
 
 use super::{Outcome, Session};
 use crate::shard::Shard;
@@ -47,13 +48,19 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
     }
     s.reply.array(multi.queue.len());
     let mut out = Vec::new();
+    let mut lent = Vec::new();
     s.shard.in_transaction = !kevy::bug!(ExecBlocks);
     for queued in multi.queue.iter().skip(usize::from(kevy::bug!(ExecSkipsFirst))) {
+        s.shard.brought = queued.args.brought().cloned();
         // The reply of a command that failed is an element like any other.
-        let _ = s.shard.call(id, queued.command, queued.argv.as_args(), &mut out);
+        let _ = s.shard.call(id, queued.command, queued.args.as_args(), &mut out);
+        let start = s.reply.len();
+        lent.extend(s.shard.lent.drain(..).map(|one| Lent { at: start + one.at, ..one }));
         s.reply.raw(&out);
         out.clear();
     }
+    s.shard.brought = None;
+    s.shard.lent = lent;
     s.shard.in_transaction = false;
     Ok(())
 }
