@@ -9,6 +9,7 @@
 //! - [`campaign`]: many plans, with counts and floors; [`shrink`]: a failing plan made small.
 //! - [`transcript`], [`recording`], [`tape`]: cases kept as text, so that `cargo test` needs no reference.
 //! - [`sim`]: several shards under a scheduler, in one thread.
+//! - [`threads`]: several shards on threads, judged by the model and by redis-server.
 //! - [`table`]: the command table against a server's own.
 //! - [`inprocess`]: the shard in this process, judged by the model; [`fuzzed`]: plans made of a fuzzer's bytes.
 //! - [`report`]: what the runs have shown, a row a command.
@@ -28,6 +29,7 @@ pub mod sim;
 pub mod state;
 pub mod table;
 pub mod tape;
+pub mod threads;
 pub mod transcript;
 pub mod voter;
 pub mod wire;

@@ -15,7 +15,7 @@ use kevy_difftest::report::{Conformance, read_runs, run_text, tally_text};
 use kevy_difftest::runner::{Counts, Nothing, Run, Stop};
 use kevy_difftest::server::{Program, Server};
 use kevy_difftest::tape::{self, Tape};
-use kevy_difftest::{bugs, sim, state, table, transcript};
+use kevy_difftest::{bugs, sim, state, table, threads, transcript};
 use kevy_model::generator::{Gen, Generated, Plan, Prng, Scope, Step, Tally};
 
 #[global_allocator]
@@ -36,6 +36,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   floors FILE...   whether runs together were as large as --commands demands and have exercised everything
   bugs             whether the tests in this process notice faults that are switched on (--smoke, --budget S, --only NAME)
   sim              several shards under a scheduler, in one thread (--seed N, --runs N, --seconds S, --exhaustive, --fine)
+  threads          clients in threads on several shards; the model and redis-server judge (--shards 1,2,3,4, --seed, --rounds)
   serve ...        the kevy server that is compiled in, with the server's own options
 
   --redis PATH     the reference; redis-server by default
@@ -67,7 +68,8 @@ fn main() -> ExitCode {
         return serve(args);
     }
     type Part = fn(&[String]) -> ExitCode;
-    let parts: [(&str, Part); 2] = [("bugs", bugs::main), ("sim", sim::main::main)];
+    let parts: [(&str, Part); 3] =
+        [("bugs", bugs::main), ("sim", sim::main::main), ("threads", threads::main)];
     if let Some((_, part)) = parts.iter().find(|(name, _)| args.first().is_some_and(|first| first == name)) {
         let args: Vec<String> = args[1..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
         return part(&args);

@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::log::Level;
 use crate::reactor::several::{self, Bell, Limits};
 use crate::reactor::{self, epoll};
+use crate::shard::witness::Witness;
 use crate::shard::{Environment, Shard, System, Usage};
 use crate::{ahead, clock, daemon, listen, log, memory, sys};
 
@@ -72,12 +73,11 @@ pub fn run(config: Config) -> ExitCode {
         pid: std::process::id(),
         executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
     };
-    let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
-    let count = config.process.shards as usize;
-    if count > 1 {
-        return run_several(count, config, environment, listeners, signals, started, &to_free);
+    if config.process.shards > 1 {
+        return run_several(config, environment, listeners, signals, started, &to_free);
     }
     let listeners = listeners.remove(0);
+    let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
     let mut reactor = match epoll::Epoll::new(0, listeners, Some(signals), None, keepalive, started, to_free)
     {
         Ok(reactor) => reactor,
@@ -133,7 +133,6 @@ fn farewell(unixsocket: &Path) -> ExitCode {
 
 /// Runs a server with several shards, each on a thread of its own, until it is asked to stop.
 fn run_several(
-    count: usize,
     config: Config,
     environment: Environment,
     listeners: Vec<Vec<Socket>>,
@@ -142,33 +141,49 @@ fn run_several(
     to_free: &mpsc::Sender<Garbage>,
 ) -> ExitCode {
     let unixsocket = path(&config.network.unixsocket);
-    let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
-    let (stop, stopped) = mpsc::channel::<io::Result<()>>();
-    let prepared = (|| {
-        let mut sockets = Vec::with_capacity(count);
-        let mut bells = Vec::with_capacity(count);
-        for listeners in listeners {
-            let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
-            let bell = rustix::event::eventfd(0, flags)?;
-            sockets.push((listeners, bell.try_clone()?));
-            bells.push(Arc::new(epoll::EventBell(bell)) as Arc<dyn Bell>);
-        }
-        Ok::<_, io::Error>((sockets, bells))
-    })();
-    let (sockets, bells) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            log!(Level::Warning, "Can't create the event loops: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let mut signals = Some(signals);
     announce(&config);
+    let signals = Some(signals);
+    let threads = start_threads(&config, &environment, listeners, signals, started, to_free, None);
+    // An error in receiving would mean that no thread is left to ask, and each of them ends the process when it panics.
+    match threads.map(|stopped| stopped.recv()) {
+        Err(error) | Ok(Ok(Err(error))) => {
+            log!(Level::Warning, "Can't start the threads of the shards: {error}");
+            ExitCode::FAILURE
+        }
+        Ok(_) => farewell(&unixsocket),
+    }
+}
+
+/// Starts a thread for each set of listeners. What is given hears once one of them is asked to stop or cannot begin: then
+/// the process is to end. If one of them panics, it ends at once.
+///
+/// # Errors
+///
+/// The system has no threads or descriptors left.
+pub fn start_threads(
+    config: &Config,
+    environment: &Environment,
+    listeners: Vec<Vec<Socket>>,
+    mut signals: Option<UnixStream>,
+    started: Instant,
+    to_free: &mpsc::Sender<kevy::keyspace::Garbage>,
+    witness: Option<&Arc<Witness>>,
+) -> io::Result<mpsc::Receiver<io::Result<()>>> {
+    let (stop, stopped) = mpsc::channel();
+    let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
+    let mut sockets = Vec::with_capacity(listeners.len());
+    let mut bells = Vec::with_capacity(listeners.len());
+    for listeners in listeners {
+        let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
+        let bell = rustix::event::eventfd(0, flags)?;
+        sockets.push((listeners, bell.try_clone()?));
+        bells.push(Arc::new(epoll::EventBell(bell)) as Arc<dyn Bell>);
+    }
     let (seed, now) = (random_u64(), epoll::now(started));
-    let (threads, _) = several::threads(&config, &environment, seed, now, bells, Limits::default(), None);
+    let (threads, _) = several::threads(config, environment, seed, now, bells, Limits::default(), witness);
     for (number, (thread, (listeners, bell))) in threads.into_iter().zip(sockets).enumerate() {
         let (stop, signals, to_free) = (stop.clone(), signals.take(), to_free.clone());
-        let spawned = std::thread::Builder::new().name(format!("shard{number}")).spawn(move || {
+        std::thread::Builder::new().name(format!("shard{number}")).spawn(move || {
             let _ends = EndsProcess;
             let reactor =
                 epoll::Epoll::new(number, listeners, signals, Some(bell), keepalive, started, to_free);
@@ -181,18 +196,9 @@ fn run_several(
                     let _ = stop.send(Err(error));
                 }
             }
-        });
-        if let Err(error) = spawned {
-            log!(Level::Warning, "Can't start the thread of shard {number}: {error}");
-            return ExitCode::FAILURE;
-        }
+        })?;
     }
-    // An error would mean that no thread is left to ask, and each of them ends the process when it panics.
-    if let Ok(Err(error)) = stopped.recv() {
-        log!(Level::Warning, "Can't create the event loop: {error}");
-        return ExitCode::FAILURE;
-    }
-    farewell(&unixsocket)
+    Ok(stopped)
 }
 
 /// A shard whose thread has gone would leave its clients without an answer: a panic ends the process, once it has been

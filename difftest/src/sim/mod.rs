@@ -6,12 +6,13 @@
 //!   another short of weak memory, which is loom's.
 //! - [`schedule`]: uniform, by priorities (PCT), starving.
 //! - [`world`]: sockets, clients and the clock; what a run must keep.
-//! - [`history`]: what clients saw, and its two judges.
+//! - [`history`]: what clients saw, and two judges of it; [`appends`]: a third, for long histories.
 //! - [`trace`], [`exhaustive`]: all schedules of small scenarios.
 //! - [`scenario`]: what clients send.
 //!
 //! Limits are small: mostly an order of few entries, always a thread that looks once before it sleeps.
 
+pub mod appends;
 pub mod exhaustive;
 pub mod fiber;
 pub mod history;

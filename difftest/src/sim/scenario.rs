@@ -90,6 +90,57 @@ pub fn one_by_one(seed: u64) -> Scenario {
     }
 }
 
+/// Kinds of rounds of clients that are threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything, also what time ends.
+    Timed,
+    /// Everything else.
+    Timeless,
+    /// All that is written is appended to strings.
+    Appends,
+}
+
+impl Kind {
+    pub fn of(choice: u32) -> Kind {
+        match choice {
+            0 => Kind::Timed,
+            1 => Kind::Appends,
+            _ => Kind::Timeless,
+        }
+    }
+}
+
+/// What clients do that act at once, and the lists that some may wait for.
+pub fn threaded(choices: &mut Prng, kind: Kind, clients: usize) -> (Vec<Script>, Vec<String>) {
+    // Who is at home where is the server's secret: so some more keys.
+    let mut writer = Writer::new(choices, 4);
+    writer.timeless = kind == Kind::Timeless;
+    let clients = (0..clients)
+        .map(|_| {
+            let bursts = 1 + writer.choices.below(40);
+            let burst = |writer: &mut Writer<'_>| match kind {
+                Kind::Appends => writer.appends(),
+                _ => writer.burst(false),
+            };
+            let mut script = Script {
+                shard: 0,
+                bursts: (0..bursts).map(|_| burst(&mut writer)).collect(),
+                eager: writer.choices.below(4) == 0,
+                leaves: (writer.choices.below(6) == 0).then(|| 1 + writer.choices.below(bursts) as usize),
+            };
+            if kind != Kind::Appends && writer.choices.below(4) == 0 {
+                // Where its own messages come, before the reply or behind, versions of Redis disagree.
+                let own = script.bursts.iter_mut().flatten().filter(|argv| argv[0] == b"PUBLISH");
+                own.for_each(|argv| *argv = vec![b"PING".to_vec()]);
+                script.bursts.insert(0, vec![argv("HELLO 3"), argv("SUBSCRIBE c")]);
+            }
+            script
+        })
+        .collect();
+    (clients, writer.lists)
+}
+
 /// Writes commands over a few keys in every shard.
 struct Writer<'c> {
     choices: &'c mut Prng,
@@ -98,12 +149,14 @@ struct Writer<'c> {
     sets: Vec<String>,
     /// So many values were written: each is another one.
     values: u32,
+    /// Nothing that time ends.
+    timeless: bool,
 }
 
 impl<'c> Writer<'c> {
     fn new(choices: &'c mut Prng, shards: usize) -> Self {
         let flat = |prefix| keys(shards, prefix, 1 + usize::from(shards < 3)).concat();
-        Self { choices, strings: flat("s"), lists: flat("l"), sets: flat("t"), values: 0 }
+        Self { choices, strings: flat("s"), lists: flat("l"), sets: flat("t"), values: 0, timeless: false }
     }
 
     fn of(&mut self, words: &[&str]) -> String {
@@ -139,6 +192,26 @@ impl<'c> Writer<'c> {
             }
             _ => (0..count).map(|_| self.any()).map(|line| argv(&line)).collect(),
         }
+    }
+
+    /// Appends to strings and reads them: see [`super::appends`].
+    fn appends(&mut self) -> Vec<Argv> {
+        let count = 1 + self.choices.below(6);
+        let mut lines: Vec<String> = (0..count)
+            .map(|_| {
+                let (s, s2, s3, v) = (self.string(), self.string(), self.string(), self.value());
+                match self.choices.below(6) {
+                    0..3 => format!("APPEND {s} {v},"),
+                    3 => format!("GET {s}"),
+                    _ => format!("MGET {s} {s2} {s3}"),
+                }
+            })
+            .collect();
+        if self.choices.below(4) == 0 {
+            lines.insert(0, "MULTI".to_owned());
+            lines.push("EXEC".to_owned());
+        }
+        lines.iter().map(|line| argv(line)).collect()
     }
 
     fn transaction(&mut self, count: u32) -> Vec<Argv> {
@@ -177,7 +250,7 @@ impl<'c> Writer<'c> {
     fn any(&mut self) -> String {
         let (s, s2, l, l2) = (self.string(), self.string(), self.list(), self.list());
         let (t, t2, v, v2) = (self.set(), self.set(), self.value(), self.value());
-        let timeout = self.of(&["0", "0", "0.003", "0.02"]);
+        let timeout = self.of(if self.timeless { &["0"] } else { &["0", "0", "0.003", "0.02"] });
         let (end, end2) = (self.of(&["LEFT", "RIGHT"]), self.of(&["LEFT", "RIGHT"]));
         match self.choices.below(48) {
             0..9 => self.simple(),
@@ -203,6 +276,7 @@ impl<'c> Writer<'c> {
             35 => format!("SUNIONSTORE {t} {t2} {t}"),
             36 => format!("SMOVE {t} {t2} {v}"),
             37 => format!("SUNION {t} {t2}"),
+            38 | 39 if self.timeless => format!("SETRANGE {s} 1 {v}"),
             38 => format!("SET {s} {v} PX {}", 2 + self.choices.below(5)),
             39 => format!("PEXPIRE {s} {}", 1 + self.choices.below(5)),
             40 => "DBSIZE".to_owned(),
