@@ -423,6 +423,18 @@ bugs! {
     HandedSilently in Shards;
     /// One box alone moves past a gather.
     GatherPassedByOne in Shards;
+    /// A command is executed where those are not who hear of it: they are told afterwards.
+    HearersNotNeeded in Shards;
+    /// Who begins to listen does not wait until everybody knows.
+    ListensUnannounced in Shards;
+    /// Keyspace events reach the connections of one box.
+    GuestsHearNothing in Shards;
+    /// Who begins or ceases to hear of keyspace events does so where its connection is alone.
+    ListensAlone in Shards;
+    /// Who listens is answered from another box ahead of what it is still to hear.
+    ListenersVisit in Shards;
+    /// A pipeline runs by parts although keyspace events are heard.
+    EventsByPart in Shards;
     /// Who waits for what a gather did is called after its boxes are free.
     ServedAfterGather in Shards;
     /// Nobody appends that time has passed.

@@ -17,6 +17,7 @@ use kevy_model::{Delivery, Model, Request, Step, judge};
 use kevy_server::shard::conn::ClientId;
 use kevy_server::shard::witness::{At, Event, Happened};
 
+use super::scenario::argv;
 use super::world::is_message;
 
 pub type Argv = Vec<Vec<u8>>;
@@ -40,6 +41,8 @@ pub struct History {
     pub left: Vec<Option<u64>>,
     /// What each received.
     pub frames: Vec<Vec<Frame>>,
+    /// Keyspace events were published.
+    pub publishes: bool,
     pub events: Vec<Event>,
 }
 
@@ -187,12 +190,20 @@ struct Replay<'h> {
     owed: BTreeMap<(usize, Vec<u8>), u64>,
     /// When those who wait will be answered without having got anything.
     deadlines: BTreeMap<usize, i64>,
+    /// What each client has queued in MULTI.
+    queued: Vec<Option<Vec<Argv>>>,
+    monitors: BTreeSet<usize>,
 }
 
 impl<'h> Replay<'h> {
     fn new(history: &'h History) -> Self {
         let mut model = Model::new(16);
         model.serves_later = true;
+        if history.publishes {
+            let set = argv("CONFIG SET notify-keyspace-events KEA");
+            let request = Request { conn: usize::MAX, now: 0, argv: set };
+            model.step(&request, Some(&Frame::simple("OK"))).expect("the model has the parameter");
+        }
         Self {
             history,
             model,
@@ -200,6 +211,8 @@ impl<'h> Replay<'h> {
             done: vec![0; history.operations.len()],
             owed: BTreeMap::new(),
             deadlines: BTreeMap::new(),
+            queued: vec![None; history.operations.len()],
+            monitors: BTreeSet::new(),
         }
     }
 
@@ -243,6 +256,7 @@ impl<'h> Replay<'h> {
                 self.delivered(step)
             }
             Happened::Closed => {
+                self.monitors.remove(&client);
                 self.model.disconnect(client);
                 Ok(())
             }
@@ -302,6 +316,7 @@ impl<'h> Replay<'h> {
             })?
         };
         self.delivered(step)?;
+        self.shown(client, &request.argv, reply.as_ref())?;
         // Only the witness says whose time was up before he was served.
         for (&client, session) in &mut self.model.sessions {
             if let Some(blocked) = &mut session.blocked
@@ -335,6 +350,50 @@ impl<'h> Replay<'h> {
                         "client {}: expected: {want:?}\n  answered: {frames:?}",
                         delivery.conn
                     ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What the monitors are shown of a command.
+    fn shown(&mut self, client: usize, argv: &Argv, reply: Option<&Frame>) -> Result<(), String> {
+        let in_transaction = self.model.sessions.get(&client).is_some_and(|session| session.queue.is_some());
+        if in_transaction && argv[0] != b"MULTI" {
+            self.queued[client].get_or_insert_default().push(argv.clone());
+            return Ok(());
+        }
+        let mut lines = Vec::new();
+        if let Some(queued) = self.queued[client].take().filter(|_| argv[0] == b"EXEC") {
+            // Nobody has seen whether it was executed: that of a client who has left.
+            let unseen = || {
+                self.monitors.iter().any(|&monitor| {
+                    let next = self.frames[monitor].front().and_then(Frame::as_bytes);
+                    next.is_some_and(|line| !line.ends_with(b"] \"EXEC\""))
+                })
+            };
+            if reply.map_or_else(unseen, |reply| reply.elements().is_some()) {
+                lines = queued;
+            }
+        }
+        lines.push(argv.clone());
+        if argv[0] == b"MONITOR" {
+            lines.clear();
+            self.monitors.insert(client);
+        }
+        for monitor in self.monitors.clone() {
+            for line in &lines {
+                let quoted: Vec<String> =
+                    line.iter().map(|arg| format!("\"{}\"", arg.escape_ascii())).collect();
+                let wanted = format!("] {}", quoted.join(" "));
+                match self.frames[monitor].pop_front() {
+                    Some(Frame::Simple(line)) if line.ends_with(wanted.as_bytes()) => {}
+                    None if self.will_close(monitor) => {}
+                    other => {
+                        return Err(format!(
+                            "client {monitor}: expected the line {wanted}\n  shown: {other:?}"
+                        ));
+                    }
                 }
             }
         }

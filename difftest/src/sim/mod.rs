@@ -135,6 +135,9 @@ pub fn shrink(scenario: &Scenario, property: Property, seed: u64) -> Scenario {
         if least.ticks > 0 {
             smaller.push(Scenario { ticks: 0, ..least.clone() });
         }
+        if least.events {
+            smaller.push(Scenario { events: false, ..least.clone() });
+        }
         if least.fragments {
             smaller.push(Scenario { fragments: false, ..least.clone() });
         }

@@ -35,6 +35,9 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
     let mut writer = Writer::new(&mut choices, shards);
     let clients = 2 + writer.choices.below(4) as usize;
     let short = writer.choices.below(3) == 0;
+    let events = writer.choices.below(4) == 0;
+    // Nobody tells when keys expire that nobody asks for.
+    writer.timeless = events;
     let clients = (0..clients)
         .map(|_| {
             let bursts = 1 + writer.choices.below(if short { 2 } else { 8 });
@@ -47,9 +50,7 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
             if writer.choices.below(4) == 0 {
                 script.leaves = Some(1 + writer.choices.below(bursts) as usize);
             }
-            if writer.choices.below(4) == 0 {
-                script.bursts.insert(0, vec![argv("HELLO 3"), argv("SUBSCRIBE c")]);
-            }
+            writer.listen(&mut script, events);
             script
         })
         .collect();
@@ -62,6 +63,7 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
         order: orders[choices.below(4) as usize],
         fragments: choices.below(2) == 0,
         spurious: choices.below(2) == 0,
+        events,
         fine,
     }
 }
@@ -86,6 +88,7 @@ pub fn one_by_one(seed: u64) -> Scenario {
         order: (16, 256),
         fragments: false,
         spurious: false,
+        events: false,
         fine: false,
     }
 }
@@ -178,6 +181,30 @@ impl<'c> Writer<'c> {
     fn value(&mut self) -> String {
         self.values += 1;
         format!("v{}", self.values)
+    }
+
+    /// Has a client listen, perhaps: to a channel, to keyspace events, to all that is done.
+    fn listen(&mut self, script: &mut Script, events: bool) {
+        fn insert(script: &mut Script, lines: &[&str]) {
+            script.bursts.insert(0, lines.iter().map(|line| argv(line)).collect());
+        }
+        match self.choices.below(if events { 4 } else { 16 }) {
+            0..2 if events => {
+                insert(script, &["HELLO 3", "PSUBSCRIBE __key*__:*"]);
+                // Perhaps for some time only.
+                let until = 2 + self.choices.below(8);
+                if (until as usize) < script.bursts.len() {
+                    script.bursts.insert(until as usize, vec![argv("PUNSUBSCRIBE")]);
+                }
+            }
+            0..4 => insert(script, &["HELLO 3", "SUBSCRIBE c"]),
+            4 => {
+                // It may not look at data any more.
+                script.bursts.iter_mut().flatten().for_each(|argv| *argv = vec![b"PING".to_vec()]);
+                insert(script, &["MONITOR"]);
+            }
+            _ => {}
+        }
     }
 
     fn burst(&mut self, short: bool) -> Vec<Argv> {
@@ -311,6 +338,7 @@ pub fn small(fine: bool) -> Vec<Small> {
             keys.next().unwrap_or_else(|| word.to_owned())
         };
         let line = |line: &str| argv(&line.split_ascii_whitespace().map(word).collect::<Vec<_>>().join(" "));
+        let events = clients.iter().any(|(_, text)| text.contains("__key"));
         let clients = clients
             .iter()
             .map(|&(shard, text)| Script {
@@ -331,6 +359,7 @@ pub fn small(fine: bool) -> Vec<Small> {
             order: (2, 2),
             fragments: false,
             spurious: false,
+            events,
             fine,
         };
         Small { name, scenario }
@@ -358,6 +387,14 @@ pub fn small(fine: bool) -> Vec<Small> {
         scenario("blpop-batch", 2, 0, &[(0, "BLPOP a b 0"), (1, "RPUSH a x; RPUSH b y; LRANGE a 0 -1")]),
         scenario("flushall", 2, 0, &[(0, "MSET a 1 b 1 | FLUSHALL"), (1, "MGET a b")]),
         scenario("publish", 2, 0, &[(0, "HELLO 3; SUBSCRIBE c"), (1, "PUBLISH c 1"), (0, "PUBLISH c 2")]),
+        scenario(
+            "event-first",
+            2,
+            0,
+            &[(0, "HELLO 3; PSUBSCRIBE __keyspace*__:*; SET a 1"), (1, "GET b; GET a"), (1, "SET b 1")],
+        ),
+        scenario("events", 2, 0, &[(0, "HELLO 3; PSUBSCRIBE __keyspace*__:* | PING"), (1, "MSET a 1 b 1")]),
+        scenario("monitor", 2, 0, &[(0, "MONITOR | PING"), (1, "SET b 1; GET a")]),
         scenario("expiry", 2, 1, &[(0, "SET b 1 PX 3 | MGET a b"), (1, "GET b | GET b")]),
         scenario("timeout", 2, 1, &[(0, "BLPOP a b 0.003"), (1, "RPUSH b x | LRANGE b 0 -1")]),
         scenario("vanish-blocked", 2, 0, &[(0, "BLPOP a b 0 | vanish"), (1, "RPUSH b x | LRANGE b 0 -1")]),

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kevy::keyspace::Garbage;
+use kevy::keyspace::{Class, Garbage};
 use kevy::resp::Frame;
 use kevy_server::config::Config;
 use kevy_server::order::place::Visitor;
@@ -138,6 +138,10 @@ impl World {
 
 /// Whether a frame is a message, not a reply: confirmations of SUBSCRIBE are replies.
 pub fn is_message(frame: &Frame) -> bool {
+    if let Frame::Simple(line) = frame {
+        // A monitor's line begins with the time.
+        return line.first().is_some_and(u8::is_ascii_digit);
+    }
     let (Frame::Push(parts) | Frame::Array(parts)) = frame else { return false };
     matches!(parts.first().and_then(Frame::as_bytes), Some(b"message" | b"pmessage" | b"smessage"))
 }
@@ -237,6 +241,8 @@ pub struct Scenario {
     pub fragments: bool,
     /// Threads wake for no reason.
     pub spurious: bool,
+    /// Keyspace events are published.
+    pub events: bool,
     /// Another thread may go on at every access to shared memory, not only where one waits. Only in builds with
     /// `--cfg kevy_sim`.
     pub fine: bool,
@@ -244,11 +250,11 @@ pub struct Scenario {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Scenario { shards, clients, ticks, tick, order, fragments, spurious, fine } = self;
+        let Scenario { shards, clients, ticks, tick, order, fragments, spurious, events, fine } = self;
         writeln!(
             f,
             "shards {shards} order {order:?} ticks {ticks} of {tick} ms fragments {fragments} spurious {spurious} \
-             fine {fine}"
+             events {events} fine {fine}"
         )?;
         for (number, Script { shard, bursts, eager, leaves }) in clients.iter().enumerate() {
             writeln!(f, "client {number} on shard {shard}, eager {eager}, leaves {leaves:?}")?;
@@ -338,6 +344,9 @@ impl Simulation {
     pub fn new(scenario: &Scenario) -> Simulation {
         let mut config = Config::default();
         config.process.hz = 1;
+        if scenario.events {
+            config.settings.notify_keyspace_events = Class::KEYSPACE | Class::KEYEVENT | Class::ALL;
+        }
         let now = Now { unix: BEGINNING, micros: 0, mono: 5_000_000 };
         let bells: Vec<Arc<Chime>> = (0..scenario.shards).map(|_| Arc::default()).collect();
         let witness = Arc::new(Witness::default());
@@ -660,6 +669,7 @@ impl Simulation {
             left: clients.clone().map(|client| client.left).collect(),
             frames: clients.clone().map(|client| client.frames.clone()).collect(),
             operations: clients.map(|client| client.operations.clone()).collect(),
+            publishes: self.scenario.events,
             events: self.witness.take(),
         }
     }

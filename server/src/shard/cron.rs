@@ -90,6 +90,9 @@ impl Shard {
         if self.cron.expire_off || self.session.pause.stops_expiry(self.now.unix) {
             return;
         }
+        if self.expires_elsewhere() {
+            return;
+        }
         let before = (self.env.stopwatch)();
         if self.expire() >= EXPIRE_FRUITFUL {
             let effort = u64::from(self.config.process.active_expire_effort.min(10));

@@ -22,6 +22,13 @@
 //! finds the real clock ahead of it appends a tick first. So a key that is seen to have expired on one box is not seen
 //! alive afterwards on another.
 //!
+//! *Who hears of a command has a part in it.* While somebody is subscribed and keyspace events are published, or somebody
+//! monitors, a command that may cause an event or be shown needs the boxes of those connections too: events and lines are
+//! delivered where it is executed, at its position, and one that was published behind it could be overtaken by what it
+//! caused. Who begins to listen says so at a first position and listens from a second on, so that everything appended
+//! without knowing of it lies before: see [`Shard::announces`]. (Two things are told by messages in the order instead, after
+//! the fact: keys that are evicted elsewhere to make room, and what was under way while `notify-keyspace-events` changed.)
+//!
 //! *A connection's commands have ascending positions.* What a visit has shown of another box may lie ahead of the own one:
 //! nothing runs on the own slice before it has caught up. (The answer of a batch is written once the own box has passed it.)
 //!
@@ -32,8 +39,8 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use kevy::command::Command;
-use kevy::keyspace::UnixMillis;
+use kevy::command::{Command, CommandId, Flags, Handler};
+use kevy::keyspace::{Class, UnixMillis};
 use kevy::resp::Argv;
 
 use super::conn::{ClientId, ConnId, Waiting};
@@ -151,8 +158,10 @@ struct Gather {
 
 enum Task {
     Command(&'static Command, Argv),
-    /// A key that the connection waits for has become ready: its blocked command runs again.
-    Serve,
+    /// A key has become ready that the connection waits for, by the number of that wait: its blocked command runs again.
+    Serve(u64),
+    /// Keys whose time is up are removed from the origin's slice, and somebody elsewhere hears of it.
+    Expire,
 }
 
 /// What all shards of a server share beside the order: numbers.
@@ -446,13 +455,22 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     primary.take_in(boxes);
     match &gather.task {
         Task::Command(command, argv) => primary.run_gathered(gather.origin, command, argv),
-        Task::Serve => primary.serve_gathered(gather.origin),
+        Task::Serve(number) => primary.serve_gathered(gather.origin, *number),
+        Task::Expire => primary.run_expiry(),
     }
     let mut boxes = primary.send_home();
     boxes.push(primary);
-    // Who waits for what was done is called before anybody can know of it.
-    if !kevy::bug!(ServedAfterGather) {
-        boxes.iter_mut().filter(|hand| hand.realm.is_ready()).for_each(|hand| hand.serve_blocked());
+    // Who waits for what was done is called before anybody can know of it, where those are who hear of that.
+    for at in 0..if kevy::bug!(ServedAfterGather) { 0 } else { boxes.len() } {
+        if boxes[at].realm.is_ready() {
+            let mut host = boxes.swap_remove(at);
+            host.take_in(boxes);
+            host.serve_blocked();
+            boxes = host.send_home();
+            boxes.push(host);
+            let last = boxes.len() - 1;
+            boxes.swap(at, last);
+        }
     }
     boxes
 }
@@ -668,9 +686,10 @@ impl Shard {
         args: kevy::resp::Args<'_>,
         out: &mut Vec<u8>,
     ) -> bool {
-        let needs = self.route(id, command, args);
+        let heard = self.who_hears(command);
+        let needs = self.route(id, command, args).with(heard.always);
         let me = self.me();
-        if needs.without(me).is_empty() {
+        if needs.without(me).is_empty() && !self.is_heard_elsewhere(id, heard, args, command) {
             if self.links.as_deref().is_some_and(|links| links.cursor.position() < links.seen)
                 && !kevy::bug!(SeenIgnored)
             {
@@ -681,10 +700,11 @@ impl Shard {
             self.testify(id);
             return true;
         }
-        // Messages come in the order of the own box: whoever gets some must not be answered from another one ahead of it.
+        // What is heard comes in the order of the own box: who hears must not be answered from another one ahead of it.
         let listens = self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
         if let Some(other) = needs.single()
-            && !listens
+            && other != me
+            && (!listens || kevy::bug!(ListenersVisit))
             && let Some(hand) = self.visit(other)
         {
             let position = hand.links.as_deref().map_or(0, |links| links.cursor.position());
@@ -694,13 +714,19 @@ impl Shard {
                 links.seen = links.seen.max(position);
             }
             self.take_in(vec![hand]);
-            let _ = self.call(id, command, args, out);
-            self.testify(id);
+            let runs = !self.is_heard_elsewhere(id, heard, args, command);
+            if runs {
+                let _ = self.call(id, command, args, out);
+                self.testify(id);
+            }
             for guest in self.send_home() {
                 leave_visited(guest, self.now);
             }
-            return true;
+            if runs {
+                return true;
+            }
         }
+        let needs = needs.with(heard.if_expired);
         let Some(client) = self.conn(id).map(|conn| conn.client) else { return true };
         let shards = needs.with(Shards::one(me));
         let task = Task::Command(command, Argv::from(args));
@@ -712,6 +738,97 @@ impl Shard {
             self.stall(id);
         }
         appended
+    }
+
+    /// The shards whose connections hear of what a command does, by a line or by keyspace events.
+    fn who_hears(&self, command: &Command) -> Heard {
+        let mut heard = Heard { always: self.monitored_shards(), if_expired: Shards::NONE };
+        let flags = self.config.settings.notify_keyspace_events;
+        let subscribed = self.subscribed_shards();
+        if kevy::bug!(HearersNotNeeded) {
+            return Heard { always: Shards::NONE, if_expired: Shards::NONE };
+        }
+        if flags & (Class::KEYSPACE | Class::KEYEVENT) == 0 || subscribed.is_empty() {
+            return heard;
+        }
+        let (data, exec) = (matches!(command.handler, Handler::Data(_)), command.id == CommandId::Exec);
+        let others = Class::KEYSPACE | Class::KEYEVENT | Class::EXPIRED | Class::EVICTED;
+        // Whatever a command is about may turn out to have expired; that alone can be seen before.
+        let only_expires =
+            flags & !others == 0 || !command.flags.contains(Flags::WRITE) && flags & Class::KEY_MISS == 0;
+        if data && only_expires && !command.keys.is_empty() {
+            heard.if_expired = subscribed;
+        } else if data || exec {
+            heard.always = heard.always.with(subscribed);
+        }
+        heard
+    }
+
+    /// Whether one of a command's keys has expired that are here, and somebody elsewhere hears of that.
+    fn is_heard_elsewhere(
+        &self,
+        id: ConnId,
+        heard: Heard,
+        args: kevy::resp::Args<'_>,
+        command: &Command,
+    ) -> bool {
+        if heard.if_expired.without(self.me()).is_empty() {
+            return false;
+        }
+        let (now, db) = (self.data_now(), self.conn(id).map_or(0, |conn| conn.db));
+        let Ok(mut keys) = kevy::command::getkeys::keys(command, args) else { return false };
+        keys.any(|(index, _)| {
+            let entry = self.realm.keyspace.dbs.find(db, args.at(index));
+            entry.and_then(|entry| entry.deadline()).is_some_and(|deadline| deadline < now)
+        })
+    }
+
+    /// Whether a command by which a connection begins to listen has to wait until everybody knows: all boxes are here, so
+    /// whatever was appended in ignorance of it has been appended. It is executed at its next position.
+    fn announces(&self, id: ConnId, command: &Command) -> bool {
+        let me = self.me();
+        let queued = |wanted: fn(CommandId) -> bool| {
+            let multi = self.conn(id).and_then(|conn| conn.multi.as_ref());
+            wanted(command.id)
+                || command.id == CommandId::Exec
+                    && multi.is_some_and(|multi| multi.queue.iter().any(|queued| wanted(queued.command.id)))
+        };
+        let subscribes = queued(|id| matches!(id, CommandId::Subscribe | CommandId::PSubscribe))
+            && self.publishes_events();
+        let announce = |wants: bool, shards: &AtomicU64| {
+            wants
+                && !kevy::bug!(ListensUnannounced)
+                && !Shards(shards.fetch_or(Shards::one(me).0, Ordering::SeqCst)).contains(me)
+        };
+        let subscribes = announce(subscribes, &self.common.subscribed);
+        announce(command.id == CommandId::Monitor, &self.common.monitored) || subscribes
+    }
+
+    /// Whether keyspace events are published.
+    pub(super) fn publishes_events(&self) -> bool {
+        self.config.settings.notify_keyspace_events & (Class::KEYSPACE | Class::KEYEVENT) != 0
+    }
+
+    /// Whether somebody is subscribed, anywhere, and keyspace events are published.
+    pub(super) fn events_are_heard(&self) -> bool {
+        self.publishes_events() && !self.subscribed_shards().is_empty()
+    }
+
+    /// Sees to it that keys whose time is up are removed where others can hear of it. False: nobody elsewhere hears.
+    pub(super) fn expires_elsewhere(&mut self) -> bool {
+        let heard = self.subscribed_shards();
+        let me = self.me();
+        if !self.guests.is_empty()
+            || !self.publishes_events()
+            || heard.without(me).is_empty()
+            || !(0..self.realm.keyspace.dbs.len()).any(|db| self.realm.keyspace.dbs.own(db).volatile() > 0)
+        {
+            return false;
+        }
+        let origin = Origin { shard: me, conn: ConnId(0), client: 0 };
+        // If the order is full, there is a next time.
+        let _ = self.append_gather(heard.with(Shards::one(me)), origin, Task::Expire);
+        true
     }
 
     /// Takes another shard's box, if it is at home and nothing keeps a visitor's command waiting there.
@@ -763,6 +880,13 @@ impl Shard {
         if self.conn(id).is_none_or(|conn| conn.client != origin.client) {
             return;
         }
+        if self.announces(id, command) {
+            let task = Task::Command(command, argv.clone());
+            let shards = self.all_shards();
+            let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task };
+            self.post(shards, What::Gather(gather));
+            return;
+        }
         self.stopwatch = (self.env.stopwatch)();
         let mut out = self.take_out(id);
         let start = out.len();
@@ -784,18 +908,19 @@ impl Shard {
     }
 
     /// A connection of this shard that waits for keys elsewhere: one of them is ready, and all are here.
-    fn serve_gathered(&mut self, origin: Origin) {
+    fn serve_gathered(&mut self, origin: Origin, number: u64) {
         let id = origin.conn;
-        let number = self.realm.waiters.number(id);
+        // It may wait for something else by now, having been served when it was called for another key.
         let waits = self
             .conn(id)
-            .is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked);
+            .is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked)
+            && self.realm.waiters.number(id) == Some(number);
         let mut offered = Vec::new();
         if waits && !kevy::bug!(CalledInVainGoesLast) && !self.has_what_it_waits_for(id) {
             // Somebody who was called for another key has taken it. It keeps its places.
             self.everywhere(|shard| offered.extend(shard.realm.waiters.uncall(origin)));
         } else {
-            self.everywhere(|shard| offered.extend(shard.realm.take_claim(origin, number)));
+            self.everywhere(|shard| offered.extend(shard.realm.take_claim(origin, Some(number))));
             if waits {
                 self.serve(id);
             }
@@ -824,22 +949,20 @@ impl Shard {
 
     /// A key is ready for a connection of another shard, or for one that waits on several: its command runs again with
     /// all boxes it needs.
-    pub(super) fn append_serve(&mut self, origin: Origin, shards: Shards) -> bool {
-        let appended = self.append_gather(shards.with(Shards::one(origin.shard)), origin, Task::Serve);
+    pub(super) fn append_serve(&mut self, origin: Origin, shards: Shards, number: u64) -> bool {
+        let heard = if self.events_are_heard() { self.subscribed_shards() } else { Shards::NONE };
+        let shards = shards.with(Shards::one(origin.shard)).with(heard);
+        let appended = self.append_gather(shards, origin, Task::Serve(number));
         if let Some(links) = self.links.as_deref_mut() {
             links.owes = !kevy::bug!(CallsAreNoDebts);
         }
         appended
     }
 
-    /// Whether a command has to wait for somebody who waited longer, or for messages that come before its reply. Then
-    /// its connection is stalled, and tries again when the order has been followed. Without this, one pipeline could push
-    /// to a key and take away what it pushed.
+    /// Whether a command has to wait for somebody who waited longer. Then its connection is stalled, and tries again when
+    /// the order has been followed. Without this, one pipeline could push to a key and take away what it pushed.
     pub(super) fn stalls(&mut self, id: ConnId) -> bool {
-        let Some(links) = self.links.as_deref() else { return false };
-        let behind = links.cursor.position() < links.seen;
-        let stalls = links.owes && !kevy::bug!(DebtsIgnored)
-            || behind && self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
+        let stalls = self.owes() && !kevy::bug!(DebtsIgnored);
         if stalls {
             self.stall(id);
         }
@@ -870,14 +993,22 @@ impl Shard {
         }
     }
 
-    /// Publishes a keyspace event to the subscribers of all shards, behind what caused it.
+    /// Publishes a keyspace event to all subscribers: to those here at once.
     pub(super) fn publish_event(&mut self, channel: Vec<u8>, message: &[u8]) {
-        if self.links.is_none() {
+        if kevy::bug!(GuestsHearNothing) {
             self.deliver(&channel, message);
         } else {
-            let message = message.to_vec();
-            self.post(self.subscribed_shards(), What::Publish { channel, message });
+            self.everywhere(|shard| _ = shard.deliver(&channel, message));
         }
+        let absent = self.absent(self.subscribed_shards());
+        if !absent.is_empty() {
+            self.post(absent, What::Publish { channel, message: message.to_vec() });
+        }
+    }
+
+    /// Those of these shards whose boxes are not here.
+    fn absent(&self, shards: Shards) -> Shards {
+        self.guests.iter().fold(shards.without(self.me()), |shards, guest| shards.without(guest.me()))
     }
 
     /// The shards that have subscribers.
@@ -896,10 +1027,10 @@ impl Shard {
     }
 
     pub(super) fn monitor_line(&mut self, line: Vec<u8>) {
-        if self.links.is_none() {
-            self.deliver_line(&line);
-        } else {
-            self.post(self.monitored_shards(), What::Monitor(line));
+        self.everywhere(|shard| shard.deliver_line(&line));
+        let absent = self.absent(self.monitored_shards());
+        if !absent.is_empty() {
+            self.post(absent, What::Monitor(line));
         }
     }
 
@@ -977,6 +1108,15 @@ fn leave_visited(mut hand: Hand<Shard>, now: Now) {
         hand.serve_blocked();
     }
     leave(hand, now);
+}
+
+/// The shards whose connections hear of a command.
+#[derive(Clone, Copy)]
+struct Heard {
+    /// Whatever it does.
+    always: Shards,
+    /// If one of its keys turns out to have expired.
+    if_expired: Shards,
 }
 
 #[cfg(test)]

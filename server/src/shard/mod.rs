@@ -1174,7 +1174,7 @@ impl Shard {
                     Standing::Claim(claim) if claim.kind.matches(entry) => {
                         // Those behind it wait for what it leaves.
                         if !claim.called {
-                            if self.append_serve(claim.origin, claim.shards) {
+                            if self.append_serve(claim.origin, claim.shards, claim.number) {
                                 self.realm.waiters.called(&key, ticket);
                             } else if !kevy::bug!(UncallableForgotten) {
                                 later.push(key);

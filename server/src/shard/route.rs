@@ -6,7 +6,7 @@ use kevy::keyspace::Dbs;
 use kevy::resp::Args;
 
 use super::Shard;
-use super::conn::ConnId;
+use super::conn::{Conn, ConnId};
 use super::links::Shards;
 
 impl Shard {
@@ -25,6 +25,16 @@ impl Shard {
             // Patterns name keys that no key spec knows.
             Sort | SortRo if args.from(2).iter().any(is_pattern_option) => all,
             Exec => self.route_of_transaction(id),
+            // Who begins or ceases to hear of what is done anywhere does it everywhere.
+            Subscribe | PSubscribe | Unsubscribe | PUnsubscribe | Reset | Quit
+                if self.publishes_events()
+                    && !kevy::bug!(ListensAlone)
+                    && (matches!(command.id, Subscribe | PSubscribe)
+                        || self.conn(id).is_some_and(Conn::subscribed)) =>
+            {
+                all
+            }
+            Reset | Quit if self.conn(id).is_some_and(|conn| conn.monitor) => all,
             Ping | Echo | Select | Auth | Hello | Quit | Reset | ReadOnly | ReadWrite | Multi | Discard
             | Unwatch | Subscribe | Unsubscribe | PSubscribe | PUnsubscribe | SSubscribe | SUnsubscribe
             | ClientId | ClientGetName | ClientSetName | ClientSetInfo | ClientReply | ClientNoEvict

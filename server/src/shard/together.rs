@@ -6,7 +6,7 @@
 //! leaves them in the entry and notifies the box of the connection, which writes them in the order of the commands.
 //!
 //! What can refuse a command is looked at before the entry is appended; where something might (a memory limit, a pause,
-//! a transaction being queued) the commands run one by one instead.
+//! a transaction being queued), and where somebody hears of them in their order (monitors, keyspace events), the commands run one by one instead.
 
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
@@ -71,6 +71,7 @@ impl Shard {
             || waited_for
             || conn.reply_mode != ReplyMode::On
             || self.is_monitored()
+            || self.events_are_heard() && !kevy::bug!(EventsByPart)
             || self.owes()
         {
             return 0;
