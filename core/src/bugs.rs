@@ -433,6 +433,12 @@ bugs! {
     ListensAlone in Shards;
     /// Who listens is answered from another box ahead of what it is still to hear.
     ListenersVisit in Shards;
+    /// A call for a wait that is over serves the connection's next one.
+    CallsOutliveWaits in Shards;
+    /// What a command in parts has counted is what its first part has.
+    OnePartCounts in Shards;
+    /// The elements of a reply in parts come part by part.
+    ElementsByPart in Shards;
     /// A pipeline runs by parts although keyspace events are heard.
     EventsByPart in Shards;
     /// Who waits for what a gather did is called after its boxes are free.

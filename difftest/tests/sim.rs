@@ -6,6 +6,7 @@ use kevy_difftest::sim::{Counts, invariant, run, scenario, schedule};
 const RUNS: u64 = 1200;
 const OPERATIONS: u64 = 40_000;
 const SEARCHED: u64 = 150;
+const JUDGED: u64 = 3_000;
 
 #[test]
 fn several_shards_answer_as_one_server() {
@@ -17,7 +18,10 @@ fn several_shards_answer_as_one_server() {
             panic!("seed {seed}: {:?}: {}\n{scenario}", fault.property, fault.text);
         }
     }
-    assert!(counts.operations >= OPERATIONS && counts.searched >= SEARCHED, "{counts:?}");
+    assert!(
+        counts.operations >= OPERATIONS && counts.searched >= SEARCHED && counts.judged >= JUDGED,
+        "{counts:?}"
+    );
 }
 
 #[test]

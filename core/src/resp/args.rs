@@ -84,6 +84,16 @@ impl<'a> Args<'a> {
         Args { bytes: self.bytes, spans: self.spans.get(..index).unwrap_or(self.spans) }
     }
 
+    /// The arguments at these indices, for whose places there is room in `spans`.
+    pub fn select<'s>(&self, indices: impl IntoIterator<Item = usize>, spans: &'s mut Vec<Span>) -> Args<'s>
+    where
+        'a: 's,
+    {
+        spans.clear();
+        spans.extend(indices.into_iter().map(|index| self.spans[index]));
+        Args { bytes: self.bytes, spans }
+    }
+
     #[inline]
     pub fn iter(&self) -> Iter<'a> {
         Iter { bytes: self.bytes, spans: self.spans.iter() }

@@ -34,6 +34,8 @@ pub struct Counts {
     /// Histories that the second judge has looked at, and such that were too long for him.
     pub searched: u64,
     pub too_long: u64,
+    /// Transactions that the third judge has looked at.
+    pub judged: u64,
 }
 
 /// Histories up to this length are searched, and how many states are looked at most.
@@ -159,6 +161,11 @@ fn judge(history: &history::History, steps: u64, counts: &mut Counts) -> Result<
     let verdict = history
         .check()
         .map_err(|text| Fault { property: Property::Order, text: format!("{text}\n{}", history.text()) });
+    match appends::judge(history) {
+        Some(Ok(judged)) => counts.judged += judged.transactions as u64,
+        Some(Err(text)) if verdict.is_ok() => return Err(Fault { property: Property::BlackBox, text }),
+        Some(Err(_)) | None => {}
+    }
     let length: usize = history.operations.iter().map(Vec::len).sum();
     if length <= SEARCHED.0 {
         match history.search(SEARCHED.1) {

@@ -35,22 +35,33 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
     let mut writer = Writer::new(&mut choices, shards);
     let clients = 2 + writer.choices.below(4) as usize;
     let short = writer.choices.below(3) == 0;
-    let events = writer.choices.below(4) == 0;
+    let appends = writer.choices.below(8) == 0;
+    let events = !appends && writer.choices.below(4) == 0;
     // Nobody tells when keys expire that nobody asks for.
     writer.timeless = events;
     let clients = (0..clients)
         .map(|_| {
-            let bursts = 1 + writer.choices.below(if short { 2 } else { 8 });
+            let bursts = 1 + writer.choices.below(if appends {
+                16
+            } else if short {
+                2
+            } else {
+                8
+            });
+            let burst =
+                |writer: &mut Writer<'_>| if appends { writer.appends() } else { writer.burst(short) };
             let mut script = Script {
                 shard: writer.choices.below(shards as u32) as usize,
-                bursts: (0..bursts).map(|_| writer.burst(short)).collect(),
+                bursts: (0..bursts).map(|_| burst(&mut writer)).collect(),
                 eager: writer.choices.below(2) == 0,
                 leaves: None,
             };
             if writer.choices.below(4) == 0 {
                 script.leaves = Some(1 + writer.choices.below(bursts) as usize);
             }
-            writer.listen(&mut script, events);
+            if !appends {
+                writer.listen(&mut script, events);
+            }
             script
         })
         .collect();

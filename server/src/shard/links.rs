@@ -14,9 +14,9 @@
 //! the tail that was loaded after the command was read: so it sees what was answered before it was sent, and commands
 //! that share a box run one after the other there. A gather has all its boxes at one position. Something that touched
 //! two boxes at two positions could be half before an entry and half behind it; that is why only a gather touches two.
-//! A pipeline of commands that each need one slice is one entry too, but its parts run independently: see
-//! [`together`](super::together). Considered and left for later: rings of messages to boxes that are busy, and parts of
-//! one command (MGET, MSET) that run independently.
+//! A pipeline of commands that each need one slice is one entry too, and so is a command over keys that it treats one by
+//! one (MGET, MSET, DEL), but their parts run independently: see [`together`](super::together). Considered and left for
+//! later: rings of messages to boxes that are busy.
 //!
 //! *Time is in the order.* Entries carry the clock of their author, a box's clock is the latest it has applied, and who
 //! finds the real clock ahead of it appends a tick first. So a key that is seen to have expired on one box is not seen
@@ -726,6 +726,9 @@ impl Shard {
                 return true;
             }
         }
+        if self.run_split(id, command, args) {
+            return true;
+        }
         let needs = needs.with(heard.if_expired);
         let Some(client) = self.conn(id).map(|conn| conn.client) else { return true };
         let shards = needs.with(Shards::one(me));
@@ -914,7 +917,7 @@ impl Shard {
         let waits = self
             .conn(id)
             .is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked)
-            && self.realm.waiters.number(id) == Some(number);
+            && (self.realm.waiters.number(id) == Some(number) || kevy::bug!(CallsOutliveWaits));
         let mut offered = Vec::new();
         if waits && !kevy::bug!(CalledInVainGoesLast) && !self.has_what_it_waits_for(id) {
             // Somebody who was called for another key has taken it. It keeps its places.

@@ -1,16 +1,20 @@
-//! A pipeline whose commands are at home in several slices: one entry of the order, whose parts run independently.
+//! Commands that are at home in several slices and need no two of them at once: one entry of the order, whose parts run
+//! independently. A pipeline of commands that each need one slice, and a command over keys each of which it treats alone
+//! (MGET, MSET, DEL and the like: the command table says which, by Redis's own tips for clusters).
 //!
-//! Each command needs one slice alone, so nothing has to meet: at the entry's position every box runs the commands that
-//! are at home there. All parts have one position, so the commands are one batch of one client to everybody else: what
-//! is executed later sees all of them, and what is executed earlier sees none. Whoever brings the last part's replies
-//! leaves them in the entry and notifies the box of the connection, which writes them in the order of the commands.
+//! Nothing has to meet: at the entry's position every box runs what is at home there, by the handler that every command
+//! has. All parts have one position, so together they are executed at once as far as anybody else can tell: what is
+//! executed later sees all of them, and what is executed earlier sees none. Whoever brings the last part's replies leaves
+//! them in the entry and notifies the box of the connection, which writes them in the order of the commands.
 //!
-//! What can refuse a command is looked at before the entry is appended; where something might (a memory limit, a pause,
-//! a transaction being queued), and where somebody hears of them in their order (monitors, keyspace events), the commands run one by one instead.
+//! What can refuse a command is looked at before the entry is appended; where something might (a memory limit, a pause, a
+//! transaction being queued), and where somebody hears of commands in their order (monitors, keyspace events), they run
+//! one by one instead, and those over several slices as gathers.
 
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
+use kevy::command::spec::{Begin, Find, RequestPolicy, ResponsePolicy};
 use kevy::command::{Command, Flags, Handler};
 use kevy::resp::{Args, Argv, Decoder};
 
@@ -35,7 +39,62 @@ pub struct Together {
 struct Member {
     command: &'static Command,
     argv: Argv,
-    home: ShardId,
+    home: Home,
+}
+
+enum Home {
+    One(ShardId),
+    /// A command over several slices: where each of its keys is at home.
+    OfKeys(Split, Vec<ShardId>),
+}
+
+impl Home {
+    /// Each shard that has a part, in order of the first key.
+    fn shards(&self) -> impl Iterator<Item = ShardId> {
+        let homes = match self {
+            Home::One(home) => std::slice::from_ref(home),
+            Home::OfKeys(_, homes) => homes,
+        };
+        homes.iter().enumerate().filter(|&(at, home)| !homes[..at].contains(home)).map(|(_, &home)| home)
+    }
+}
+
+/// How a command over several keys is executed in parts.
+#[derive(Clone, Copy)]
+struct Split {
+    /// Every so many arguments, beginning with the first, there is a key.
+    step: usize,
+    join: Join,
+}
+
+/// How the replies of parts become one.
+#[derive(Clone, Copy)]
+enum Join {
+    /// They are all the same.
+    Same,
+    Sum,
+    /// An element for each key, in order of the keys.
+    Elements,
+}
+
+impl Split {
+    fn of(command: &Command, args: usize) -> Option<Split> {
+        let (Some(RequestPolicy::MultiShard), [keys]) = (command.tips.request(), command.keys) else {
+            return None;
+        };
+        let (Begin::Index(1), Find::Range { last: -1, step, limit: 0 | 1 }) = (keys.begin, keys.find) else {
+            return None;
+        };
+        let join = match command.tips.response() {
+            None => Join::Elements,
+            Some(ResponsePolicy::AggSum) => Join::Sum,
+            Some(ResponsePolicy::AllSucceeded) => Join::Same,
+            Some(_) => return None,
+        };
+        let step = usize::from(step);
+        // The handler says what is wrong with a key that lacks its value.
+        (args - 1).is_multiple_of(step).then_some(Split { step, join })
+    }
 }
 
 /// The replies of one box to the commands that are at home there, one after the other.
@@ -58,7 +117,49 @@ impl Shard {
         batch: &Batch,
         decoder: &Decoder,
     ) -> usize {
-        let Some(conn) = self.conn(id) else { return 0 };
+        if !self.may_run_together(id) {
+            return 0;
+        }
+        let mut members = Vec::with_capacity(batch.commands.len());
+        for decoded in &batch.commands {
+            let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
+            let args = Args::new(buffer, &batch.spans[decoded.spans.clone()]);
+            let Ok(command) = gates::find(&self.config.security.renames, args) else { break };
+            let Some(member) = command.accepts_arity(args.len()).then(|| self.member(id, command, args))
+            else {
+                break;
+            };
+            let Some(member) = member else { break };
+            members.push(member);
+        }
+        let Some(first) = self.conn(id).map(|conn| conn.commands + 1) else { return 0 };
+        if members.len() < 2 {
+            return 0;
+        }
+        let (count, last) = (members.len(), members[members.len() - 1].command.id);
+        if !self.append_members(id, first, members) {
+            return 0;
+        }
+        let conn = self.conn_mut(id).expect("just seen");
+        conn.commands += count as u64;
+        conn.last_command = Some(last);
+        count
+    }
+
+    /// Appends a command that was admitted and can be executed in parts. False: it cannot, or not now.
+    pub(super) fn run_split(&mut self, id: ConnId, command: &'static Command, args: Args<'_>) -> bool {
+        if Split::of(command, args.len()).is_none() || !self.may_run_together(id) {
+            return false;
+        }
+        let (Some(member), Some(conn)) = (self.member(id, command, args), self.conn(id)) else {
+            return false;
+        };
+        self.append_members(id, conn.commands, vec![member])
+    }
+
+    /// Whether a connection's commands can run in parts now: nothing refuses, holds back, or hears of one of them.
+    fn may_run_together(&self, id: ConnId) -> bool {
+        let Some(conn) = self.conn(id) else { return false };
         let may_be_refused = self.config.settings.maxmemory != 0
             || (!conn.authenticated && !self.config.security.requirepass.is_empty())
             || self.session.pause.deadline().is_some()
@@ -67,82 +168,82 @@ impl Shard {
             || conn.monitor;
         // Whoever waits for a key must not be overtaken by the rest of the batch that pushes to it.
         let waited_for = self.common.away.load(Ordering::Relaxed) != 0 && !kevy::bug!(BatchesOvertakeWaiters);
-        if may_be_refused
-            || waited_for
-            || conn.reply_mode != ReplyMode::On
-            || self.is_monitored()
-            || self.events_are_heard() && !kevy::bug!(EventsByPart)
-            || self.owes()
-        {
-            return 0;
-        }
-        let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
-        let (client, first) = (conn.client, conn.commands + 1);
-        let mut members = Vec::with_capacity(batch.commands.len());
-        let mut shards = Shards::NONE;
-        for decoded in &batch.commands {
-            let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
-            let args = Args::new(buffer, &batch.spans[decoded.spans.clone()]);
-            let Ok(command) = gates::find(&self.config.security.renames, args) else { break };
-            let plain = matches!(command.handler, Handler::Data(_))
-                && command.accepts_arity(args.len())
-                && !command.flags.intersects(Flags::BLOCKING.with(Flags::PROTECTED));
-            let Some(home) = plain.then(|| self.route(id, command, args)).and_then(Shards::single) else {
-                break;
-            };
-            shards = shards.with(Shards::one(home));
-            members.push(Member { command, argv: Argv::from(args), home });
-        }
-        if members.len() < 2 || shards.len() < 2 {
-            return 0;
-        }
-        let origin = Origin { shard: self.me(), conn: id, client };
-        let (count, last) = (members.len(), members[members.len() - 1].command.id);
-        let together = Together {
-            origin,
-            caller,
-            first,
-            commands: members,
-            parts: Mailbox::new(shards.len()),
-            done: OnceLock::new(),
-        };
-        if !self.append_together(shards, together) {
-            return 0;
-        }
-        let conn = self.conn_mut(id).expect("just seen");
-        conn.waiting = Waiting::Order;
-        conn.commands += count as u64;
-        conn.last_command = Some(last);
-        count
+        let heard = self.is_monitored() || self.events_are_heard() && !kevy::bug!(EventsByPart);
+        !(may_be_refused || waited_for || heard || conn.reply_mode != ReplyMode::On || self.owes())
     }
 
-    /// Runs the commands that are at home here. Gives the connection's shard if these were the last.
+    /// A command that needs no two slices at once.
+    fn member(&self, id: ConnId, command: &'static Command, args: Args<'_>) -> Option<Member> {
+        let plain = matches!(command.handler, Handler::Data(_))
+            && !command.flags.intersects(Flags::BLOCKING.with(Flags::PROTECTED));
+        if !plain {
+            return None;
+        }
+        let home = match self.route(id, command, args).single() {
+            Some(home) => Home::One(home),
+            None => {
+                let split = Split::of(command, args.len())?;
+                let keys = (1..args.len()).step_by(split.step);
+                let dbs = &self.realm.keyspace.dbs;
+                Home::OfKeys(split, keys.map(|index| dbs.home(args.at(index))).collect())
+            }
+        };
+        Some(Member { command, argv: Argv::from(args), home })
+    }
+
+    /// Appends commands of a connection, the first of which has the number. False if they are all at home in one slice, or
+    /// the order is full.
+    fn append_members(&mut self, id: ConnId, first: u64, members: Vec<Member>) -> bool {
+        let shards = (members.iter().flat_map(|member| member.home.shards()))
+            .fold(Shards::NONE, |shards, home| shards.with(Shards::one(home)));
+        let Some(conn) = self.conn(id).filter(|_| shards.len() > 1) else { return false };
+        let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
+        let origin = Origin { shard: self.me(), conn: id, client: conn.client };
+        let (parts, done) = (Mailbox::new(shards.len()), OnceLock::new());
+        let together = Together { origin, caller, first, commands: members, parts, done };
+        let appended = self.append_together(shards, together);
+        if appended {
+            self.conn_mut(id).expect("just seen").waiting = Waiting::Order;
+        }
+        appended
+    }
+
+    /// Runs what is at home here. Gives the connection's shard if these were the last.
     pub(super) fn run_part(&mut self, together: &Together) -> Option<ShardId> {
         let home = self.me();
         let mut part = Part { home, replies: Vec::new(), ends: Vec::new(), slow: Vec::new() };
+        let mut spans = Vec::new();
         self.stopwatch = (self.env.stopwatch)();
         for (number, member) in together.commands.iter().enumerate() {
-            if member.home == home {
-                if kevy::bug!(PartSkipsLast) && number + 1 == together.commands.len() && number > 1 {
-                    part.replies.extend_from_slice(b"+OK\r\n");
-                    part.ends.push(part.replies.len());
-                    continue;
+            // A command is counted, and told of, by the shard of its first key.
+            let (args, counts) = match &member.home {
+                Home::One(one) if *one == home => (member.argv.as_args(), true),
+                Home::OfKeys(split, homes) if homes.contains(&home) => {
+                    let words = |key: usize| 1 + key * split.step..1 + (key + 1) * split.step;
+                    let mine = (0..homes.len()).filter(|&key| homes[key] == home).flat_map(words);
+                    let args = member.argv.as_args().select(std::iter::once(0).chain(mine), &mut spans);
+                    (args, homes[0] == home)
                 }
-                if kevy::bug!(PartRunsTwice) {
-                    self.links.as_deref_mut().expect("a batch has several boxes").set_member(number + 1);
-                    self.run_member(together, member, &mut Vec::new());
-                }
-                self.links.as_deref_mut().expect("a batch has several boxes").set_member(number + 1);
-                let micros = self.run_member(together, member, &mut part.replies);
+                _ => continue,
+            };
+            if kevy::bug!(PartSkipsLast) && number + 1 == together.commands.len() && number > 1 {
+                part.replies.extend_from_slice(b"+OK\r\n");
                 part.ends.push(part.replies.len());
-                if micros >= self.session.slow_from {
-                    part.slow.push((number, micros));
-                }
-                if self.realm.is_ready() {
-                    // Who waits for what was done comes before the next command, as anywhere.
-                    self.serve_blocked();
-                    self.stopwatch = (self.env.stopwatch)();
-                }
+                continue;
+            }
+            self.links.as_deref_mut().expect("a batch has several boxes").set_member(number + 1);
+            if kevy::bug!(PartRunsTwice) {
+                self.run_member(together, member, (args, counts), &mut Vec::new());
+            }
+            let micros = self.run_member(together, member, (args, counts), &mut part.replies);
+            part.ends.push(part.replies.len());
+            if micros >= self.session.slow_from {
+                part.slow.push((number, micros));
+            }
+            if self.realm.is_ready() {
+                // Who waits for what was done comes before the next command, as anywhere.
+                self.serve_blocked();
+                self.stopwatch = (self.env.stopwatch)();
             }
         }
         self.links.as_deref_mut().expect("as above").set_member(0);
@@ -155,15 +256,25 @@ impl Shard {
         Some(together.origin.shard)
     }
 
-    fn run_member(&mut self, together: &Together, member: &Member, out: &mut Vec<u8>) -> u64 {
+    fn run_member(
+        &mut self,
+        together: &Together,
+        member: &Member,
+        (args, counts): (Args<'_>, bool),
+        out: &mut Vec<u8>,
+    ) -> u64 {
         let before = self.stopwatch;
-        let (outcome, _) = self.execute(member.command, member.argv.as_args(), together.caller, false, out);
+        let (outcome, _) = self.execute(member.command, args, together.caller, false, out);
         self.commit();
-        let number = self.links.as_deref().map_or(0, |links| links.member() as u64 - 1);
-        self.testify_of(together.origin.client, together.first + number, Happened::Executed);
+        if counts {
+            let number = self.links.as_deref().map_or(0, |links| links.member() as u64 - 1);
+            self.testify_of(together.origin.client, together.first + number, Happened::Executed);
+        }
         self.stopwatch = (self.env.stopwatch)();
         let micros = self.stopwatch.saturating_sub(before);
-        self.count_executed(member.command, micros, &outcome);
+        if counts {
+            self.count_executed(member.command, micros, &outcome);
+        }
         micros
     }
 
@@ -180,12 +291,13 @@ impl Shard {
         }
         let mut next: Vec<(&Part, usize)> = parts.iter().map(|part| (part, 0)).collect();
         for member in together.commands.iter().take(if kevy::bug!(RepliesByPart) { 0 } else { usize::MAX }) {
-            let (part, number) =
-                next.iter_mut().find(|(part, _)| part.home == member.home).expect("all are here");
-            let at = if kevy::bug!(ReplySlotOff) { number.saturating_sub(1) } else { *number };
-            let from = at.checked_sub(1).map_or(0, |last| part.ends[last]);
-            out.extend_from_slice(&part.replies[from..part.ends[at]]);
-            *number += 1;
+            match &member.home {
+                Home::One(home) => out.extend_from_slice(reply_of(&mut next, *home)),
+                Home::OfKeys(split, homes) => {
+                    let replies = member.home.shards().map(|home| (home, reply_of(&mut next, home)));
+                    join(*split, homes, replies.collect(), &mut out);
+                }
+            }
         }
         for &(number, micros) in parts.iter().flat_map(|part| &part.slow) {
             let member = &together.commands[number];
@@ -194,5 +306,85 @@ impl Shard {
         self.conn_mut(id).expect("just seen").waiting = Waiting::No;
         self.put_back(id, out, start);
         self.finished(id);
+    }
+}
+
+/// The next reply of a shard's part.
+fn reply_of<'p>(next: &mut [(&'p Part, usize)], home: ShardId) -> &'p [u8] {
+    let (part, number) = next.iter_mut().find(|(part, _)| part.home == home).expect("all are here");
+    let at = if kevy::bug!(ReplySlotOff) { number.saturating_sub(1) } else { *number };
+    let from = at.checked_sub(1).map_or(0, |last| part.ends[last]);
+    *number += 1;
+    &part.replies[from..part.ends[at]]
+}
+
+/// Writes one reply made of those of a command's parts.
+fn join(split: Split, homes: &[ShardId], mut replies: Vec<(ShardId, &[u8])>, out: &mut Vec<u8>) {
+    let first = replies[0].1;
+    match split.join {
+        Join::Same => out.extend_from_slice(first),
+        Join::Sum => {
+            let sum = replies.iter().map(|(_, reply)| header(reply).0).sum::<usize>();
+            out.extend_from_slice(
+                format!(":{}\r\n", if kevy::bug!(OnePartCounts) { header(first).0 } else { sum }).as_bytes(),
+            );
+        }
+        Join::Elements => {
+            out.extend_from_slice(format!("*{}\r\n", homes.len()).as_bytes());
+            for (_, reply) in &mut replies {
+                *reply = &reply[header(reply).1..];
+            }
+            for (at, home) in homes.iter().enumerate() {
+                let of = if kevy::bug!(ElementsByPart) { at * replies.len() / homes.len() } else { 0 };
+                let mut owners = replies.iter_mut();
+                let owner = if kevy::bug!(ElementsByPart) {
+                    owners.nth(of)
+                } else {
+                    owners.find(|(owner, _)| owner == home)
+                };
+                let (_, reply) = owner.expect("each has a part");
+                let (element, rest) = reply.split_at(element(reply));
+                out.extend_from_slice(element);
+                *reply = rest;
+            }
+        }
+    }
+}
+
+/// The number in the first line of a reply (0 if there is none), and where the line ends.
+fn header(reply: &[u8]) -> (usize, usize) {
+    let end = reply.iter().position(|&byte| byte == b'\r').map_or(reply.len(), |end| end + 2);
+    let digits =
+        reply.iter().skip(1).map_while(|byte| byte.is_ascii_digit().then(|| usize::from(byte - b'0')));
+    (digits.fold(0, |number, digit| number * 10 + digit), end)
+}
+
+/// The length of a string or null at the beginning of a reply.
+fn element(reply: &[u8]) -> usize {
+    let (len, end) = header(reply);
+    if reply.starts_with(b"$") && !reply.starts_with(b"$-") { end + len + 2 } else { end }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(join_by: Join, homes: &[ShardId], replies: &[(ShardId, &[u8])]) -> Vec<u8> {
+        let mut out = Vec::new();
+        join(Split { step: 1, join: join_by }, homes, replies.to_vec(), &mut out);
+        out
+    }
+
+    #[test]
+    fn elements_come_in_order_of_the_keys() {
+        let replies: [(ShardId, &[u8]); 2] = [(1, b"*2\r\n$1\r\na\r\n$-1\r\n"), (0, b"*1\r\n$2\r\n\r\n\r\n")];
+        assert_eq!(joined(Join::Elements, &[1, 0, 1], &replies), b"*3\r\n$1\r\na\r\n$2\r\n\r\n\r\n$-1\r\n");
+        let replies: [(ShardId, &[u8]); 2] = [(1, b"*1\r\n_\r\n"), (2, b"*2\r\n$0\r\n\r\n_\r\n")];
+        assert_eq!(joined(Join::Elements, &[2, 1, 2], &replies), b"*3\r\n$0\r\n\r\n_\r\n_\r\n");
+    }
+
+    #[test]
+    fn numbers_are_added() {
+        assert_eq!(joined(Join::Sum, &[0, 1, 1], &[(0, b":9\r\n"), (1, b":14\r\n")]), b":23\r\n");
     }
 }
