@@ -425,6 +425,8 @@ bugs! {
     GatherPassedByOne in Shards;
     /// A command is executed where those are not who hear of it: they are told afterwards.
     HearersNotNeeded in Shards;
+    /// Who began to listen is told of what was done before, too.
+    ToldAfterwards in Shards;
     /// Who begins to listen does not wait until everybody knows.
     ListensUnannounced in Shards;
     /// Keyspace events reach the connections of one box.

@@ -6,7 +6,9 @@
 //!
 //! - on the own slice alone: run at once, as on a server with one shard;
 //! - on one other slice whose box is at home: a *visit*. The box is taken, brought up to date, and lends its databases;
-//! - anything else is one entry of the order, a *gather*, that names the connection's box and those of the keys. Every
+//! - on one other slice whose box is busy, or on several that it does not need at once, as MGET, MSET and DEL do: an entry
+//!   of the order whose *parts* run independently, see [`together`](super::together). So does a pipeline of such commands;
+//! - anything else is an entry of the order too, a *gather*, that names the connection's box and those of the keys. Every
 //!   box is dropped into the entry's mailbox by whoever brings it up to date to that position; the last to arrive runs
 //!   the command over all of them and puts them back.
 //!
@@ -14,9 +16,11 @@
 //! the tail that was loaded after the command was read: so it sees what was answered before it was sent, and commands
 //! that share a box run one after the other there. A gather has all its boxes at one position. Something that touched
 //! two boxes at two positions could be half before an entry and half behind it; that is why only a gather touches two.
-//! A pipeline of commands that each need one slice is one entry too, and so is a command over keys that it treats one by
-//! one (MGET, MSET, DEL), but their parts run independently: see [`together`](super::together). Considered and left for
-//! later: rings of messages to boxes that are busy.
+//! Parts have one position too, and none of them looks at another's box.
+//!
+//! There is no other way for a message from box to box than the order: no rings. A message that is an entry needs no
+//! credit, no second queue beside the order that each box would have to merge with it, and no rule for a connection that
+//! changes from one to the other. What it costs is that boxes that are not named step over it.
 //!
 //! *Time is in the order.* Entries carry the clock of their author, a box's clock is the latest it has applied, and who
 //! finds the real clock ahead of it appends a tick first. So a key that is seen to have expired on one box is not seen
@@ -26,8 +30,8 @@
 //! monitors, a command that may cause an event or be shown needs the boxes of those connections too: events and lines are
 //! delivered where it is executed, at its position, and one that was published behind it could be overtaken by what it
 //! caused. Who begins to listen says so at a first position and listens from a second on, so that everything appended
-//! without knowing of it lies before: see [`Shard::announces`]. (Two things are told by messages in the order instead, after
-//! the fact: keys that are evicted elsewhere to make room, and what was under way while `notify-keyspace-events` changed.)
+//! without knowing of it lies before: see [`Shard::announces`]. (Keys that are evicted elsewhere to make room are told of by
+//! messages in the order instead, after the fact.)
 //!
 //! *A connection's commands have ascending positions.* What a visit has shown of another box may lie ahead of the own one:
 //! nothing runs on the own slice before it has caught up. (The answer of a batch is written once the own box has passed it.)
@@ -54,7 +58,7 @@ use crate::order::place::{Hand, Visitor};
 use crate::order::sleep::Waker;
 use crate::order::word::Left;
 use crate::reactor::several::Bell;
-use crate::sync::{Alone, Arc, AtomicU64, AtomicUsize};
+use crate::sync::{Alone, Arc, AtomicBool, AtomicU64, AtomicUsize};
 
 /// Number of a shard, its thread and its box.
 pub type ShardId = usize;
@@ -141,8 +145,6 @@ enum What {
         channel: Vec<u8>,
         message: Vec<u8>,
     },
-    /// A line for the monitors.
-    Monitor(Vec<u8>),
     /// A connection watches these keys no more.
     Unwatch(Vec<DbKey>),
     /// A connection's wait with this number is over.
@@ -172,6 +174,8 @@ pub struct Common {
     /// The shards where somebody is subscribed, and where somebody monitors.
     subscribed: AtomicU64,
     monitored: AtomicU64,
+    /// Keyspace events are about to be published.
+    to_publish: AtomicBool,
     /// Clients that wait for keys of other shards.
     pub away: AtomicUsize,
     /// By shard, how many batches of its connections are complete.
@@ -186,6 +190,7 @@ impl Default for Common {
             last_slowlog: AtomicU64::new(0),
             subscribed: AtomicU64::new(0),
             monitored: AtomicU64::new(0),
+            to_publish: AtomicBool::new(false),
             away: AtomicUsize::new(0),
             completed: std::array::from_fn(|_| Alone(AtomicUsize::new(0))),
         }
@@ -239,6 +244,8 @@ pub struct Links {
     answered: usize,
     /// How far the order was followed by other boxes, as connections of this shard have seen.
     seen: Position,
+    /// Who hears of what is done here is not here: subscribers are told by messages in the order.
+    tells_afterwards: bool,
     /// The thread was told to wait until some time, and may have to look earlier.
     rescheduled: bool,
     last_wait: u64,
@@ -272,6 +279,7 @@ impl Links {
             outstanding: VecDeque::new(),
             answered: 0,
             seen: 0,
+            tells_afterwards: false,
             rescheduled: false,
             last_wait: 0,
             member: 0,
@@ -521,7 +529,6 @@ impl Shard {
                         What::Publish { channel, message } => {
                             self.deliver(channel, message);
                         }
-                        What::Monitor(line) => self.deliver_line(line),
                         What::Unwatch(keys) => {
                             let me = self.me();
                             let Self { realm, .. } = self;
@@ -726,7 +733,7 @@ impl Shard {
                 return true;
             }
         }
-        if self.run_split(id, command, args) {
+        if self.run_apart(id, command, args) {
             return true;
         }
         let needs = needs.with(heard.if_expired);
@@ -746,19 +753,20 @@ impl Shard {
     /// The shards whose connections hear of what a command does, by a line or by keyspace events.
     fn who_hears(&self, command: &Command) -> Heard {
         let mut heard = Heard { always: self.monitored_shards(), if_expired: Shards::NONE };
-        let flags = self.config.settings.notify_keyspace_events;
-        let subscribed = self.subscribed_shards();
         if kevy::bug!(HearersNotNeeded) {
             return Heard { always: Shards::NONE, if_expired: Shards::NONE };
         }
-        if flags & (Class::KEYSPACE | Class::KEYEVENT) == 0 || subscribed.is_empty() {
+        if !self.events_are_heard() {
             return heard;
         }
+        let (flags, subscribed) = (self.config.settings.notify_keyspace_events, self.subscribed_shards());
         let (data, exec) = (matches!(command.handler, Handler::Data(_)), command.id == CommandId::Exec);
         let others = Class::KEYSPACE | Class::KEYEVENT | Class::EXPIRED | Class::EVICTED;
         // Whatever a command is about may turn out to have expired; that alone can be seen before.
         let only_expires =
             flags & !others == 0 || !command.flags.contains(Flags::WRITE) && flags & Class::KEY_MISS == 0;
+        // Which events there will be is not known while they are only announced.
+        let only_expires = only_expires && flags != 0;
         if data && only_expires && !command.keys.is_empty() {
             heard.if_expired = subscribed;
         } else if data || exec {
@@ -788,7 +796,7 @@ impl Shard {
 
     /// Whether a command by which a connection begins to listen has to wait until everybody knows: all boxes are here, so
     /// whatever was appended in ignorance of it has been appended. It is executed at its next position.
-    fn announces(&self, id: ConnId, command: &Command) -> bool {
+    fn announces(&self, id: ConnId, command: &Command, argv: kevy::resp::Args<'_>) -> bool {
         let me = self.me();
         let queued = |wanted: fn(CommandId) -> bool| {
             let multi = self.conn(id).and_then(|conn| conn.multi.as_ref());
@@ -804,12 +812,19 @@ impl Shard {
                 && !Shards(shards.fetch_or(Shards::one(me).0, Ordering::SeqCst)).contains(me)
         };
         let subscribes = announce(subscribes, &self.common.subscribed);
-        announce(command.id == CommandId::Monitor, &self.common.monitored) || subscribes
+        let configures = command.id == CommandId::ConfigSet
+            && !self.publishes_events()
+            && argv.iter().any(|arg| arg.eq_ignore_ascii_case(b"notify-keyspace-events"));
+        if command.id == CommandId::ConfigSet {
+            self.common.to_publish.store(configures, Ordering::SeqCst);
+        }
+        announce(command.id == CommandId::Monitor, &self.common.monitored) || subscribes || configures
     }
 
-    /// Whether keyspace events are published.
+    /// Whether keyspace events are published, or will be.
     pub(super) fn publishes_events(&self) -> bool {
         self.config.settings.notify_keyspace_events & (Class::KEYSPACE | Class::KEYEVENT) != 0
+            || self.common.to_publish.load(Ordering::SeqCst)
     }
 
     /// Whether somebody is subscribed, anywhere, and keyspace events are published.
@@ -883,7 +898,7 @@ impl Shard {
         if self.conn(id).is_none_or(|conn| conn.client != origin.client) {
             return;
         }
-        if self.announces(id, command) {
+        if self.announces(id, command, argv.as_args()) {
             let task = Task::Command(command, argv.clone());
             let shards = self.all_shards();
             let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task };
@@ -996,16 +1011,19 @@ impl Shard {
         }
     }
 
-    /// Publishes a keyspace event to all subscribers: to those here at once.
+    /// Publishes a keyspace event. Its subscribers are here, or began to listen behind the position of this command.
     pub(super) fn publish_event(&mut self, channel: Vec<u8>, message: &[u8]) {
         if kevy::bug!(GuestsHearNothing) {
             self.deliver(&channel, message);
         } else {
             self.everywhere(|shard| _ = shard.deliver(&channel, message));
         }
-        let absent = self.absent(self.subscribed_shards());
-        if !absent.is_empty() {
-            self.post(absent, What::Publish { channel, message: message.to_vec() });
+        let afterwards = self.links.as_deref().is_some_and(|links| links.tells_afterwards);
+        if afterwards || kevy::bug!(ToldAfterwards) {
+            let absent = self.absent(self.subscribed_shards());
+            if !absent.is_empty() {
+                self.post(absent, What::Publish { channel, message: message.to_vec() });
+            }
         }
     }
 
@@ -1031,10 +1049,6 @@ impl Shard {
 
     pub(super) fn monitor_line(&mut self, line: Vec<u8>) {
         self.everywhere(|shard| shard.deliver_line(&line));
-        let absent = self.absent(self.monitored_shards());
-        if !absent.is_empty() {
-            self.post(absent, What::Monitor(line));
-        }
     }
 
     /// Subscriptions or monitors of this shard's connections have changed.
@@ -1094,7 +1108,14 @@ impl Shard {
             if let Some(mut hand) = settle(hand, now) {
                 if hand.data(0).evict() {
                     evicted = true;
+                    let tells = |hand: &mut Shard, afterwards| {
+                        if let Some(links) = hand.links.as_deref_mut() {
+                            links.tells_afterwards = afterwards;
+                        }
+                    };
+                    tells(&mut hand, true);
                     hand.commit();
+                    tells(&mut hand, false);
                 }
                 leave(hand, now);
             } else {

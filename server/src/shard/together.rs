@@ -49,6 +49,10 @@ enum Home {
 }
 
 impl Home {
+    fn set(&self) -> Shards {
+        self.shards().fold(Shards::NONE, |shards, home| shards.with(Shards::one(home)))
+    }
+
     /// Each shard that has a part, in order of the first key.
     fn shards(&self) -> impl Iterator<Item = ShardId> {
         let homes = match self {
@@ -136,8 +140,9 @@ impl Shard {
         if members.len() < 2 {
             return 0;
         }
+        let shards = members.iter().fold(Shards::NONE, |shards, member| shards.with(member.home.set()));
         let (count, last) = (members.len(), members[members.len() - 1].command.id);
-        if !self.append_members(id, first, members) {
+        if shards.len() < 2 || !self.append_members(id, first, members, shards) {
             return 0;
         }
         let conn = self.conn_mut(id).expect("just seen");
@@ -146,15 +151,17 @@ impl Shard {
         count
     }
 
-    /// Appends a command that was admitted and can be executed in parts. False: it cannot, or not now.
-    pub(super) fn run_split(&mut self, id: ConnId, command: &'static Command, args: Args<'_>) -> bool {
-        if Split::of(command, args.len()).is_none() || !self.may_run_together(id) {
+    /// Appends an admitted command that is at home elsewhere, or in several slices that it does not need at once. False: it
+    /// cannot be executed without its connection's box, or not now.
+    pub(super) fn run_apart(&mut self, id: ConnId, command: &'static Command, args: Args<'_>) -> bool {
+        if !self.may_run_together(id) {
             return false;
         }
         let (Some(member), Some(conn)) = (self.member(id, command, args), self.conn(id)) else {
             return false;
         };
-        self.append_members(id, conn.commands, vec![member])
+        let (first, shards) = (conn.commands, member.home.set());
+        self.append_members(id, first, vec![member], shards)
     }
 
     /// Whether a connection's commands can run in parts now: nothing refuses, holds back, or hears of one of them.
@@ -191,12 +198,9 @@ impl Shard {
         Some(Member { command, argv: Argv::from(args), home })
     }
 
-    /// Appends commands of a connection, the first of which has the number. False if they are all at home in one slice, or
-    /// the order is full.
-    fn append_members(&mut self, id: ConnId, first: u64, members: Vec<Member>) -> bool {
-        let shards = (members.iter().flat_map(|member| member.home.shards()))
-            .fold(Shards::NONE, |shards, home| shards.with(Shards::one(home)));
-        let Some(conn) = self.conn(id).filter(|_| shards.len() > 1) else { return false };
+    /// Appends commands of a connection, the first of which has the number. False: the order is full.
+    fn append_members(&mut self, id: ConnId, first: u64, members: Vec<Member>, shards: Shards) -> bool {
+        let Some(conn) = self.conn(id) else { return false };
         let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
         let origin = Origin { shard: self.me(), conn: id, client: conn.client };
         let (parts, done) = (Mailbox::new(shards.len()), OnceLock::new());
