@@ -405,6 +405,17 @@ pub fn small(fine: bool) -> Vec<Small> {
             &[(0, "HELLO 3; PSUBSCRIBE __keyspace*__:*; SET a 1"), (1, "GET b; GET a"), (1, "SET b 1")],
         ),
         scenario("events", 2, 0, &[(0, "HELLO 3; PSUBSCRIBE __keyspace*__:* | PING"), (1, "MSET a 1 b 1")]),
+        scenario(
+            "listener-visits",
+            3,
+            0,
+            &[
+                (1, "HELLO 3; PSUBSCRIBE __keyspace*__:* | GET c | GET c"),
+                (0, "SET a 1"),
+                (2, "APPEND a 2; APPEND c 1"),
+            ],
+        ),
+        scenario("called-twice", 3, 0, &[(0, "BLPOP a b 0; BLPOP c 0"), (0, "RPUSH a x"), (1, "RPUSH b y")]),
         scenario("monitor", 2, 0, &[(0, "MONITOR | PING"), (1, "SET b 1; GET a")]),
         scenario("expiry", 2, 1, &[(0, "SET b 1 PX 3 | MGET a b"), (1, "GET b | GET b")]),
         scenario("timeout", 2, 1, &[(0, "BLPOP a b 0.003"), (1, "RPUSH b x | LRANGE b 0 -1")]),
