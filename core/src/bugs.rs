@@ -423,6 +423,8 @@ bugs! {
     HandedSilently in Shards;
     /// One box alone moves past a gather.
     GatherPassedByOne in Shards;
+    /// What is sent in a transaction that cannot be executed any more is kept.
+    DoomedStillQueue in Session;
     /// A command is executed where those are not who hear of it: they are told afterwards.
     HearersNotNeeded in Shards;
     /// Who began to listen is told of what was done before, too.

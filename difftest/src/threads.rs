@@ -70,6 +70,14 @@ impl Threads {
         Ok(threads)
     }
 
+    /// A connection to it, outside of any round.
+    pub fn connect(&mut self) -> io::Result<Wire> {
+        let mut wire = Wire::connect(&self.address)?;
+        wire.call(&["PING"])?;
+        self.connected += 1;
+        Ok(wire)
+    }
+
     /// Lets clients act at once, and gives what they saw once nothing is left of them. Who waits for a list is given
     /// something when nobody does anything else.
     pub fn round(&mut self, scripts: &[Script], lists: &[String]) -> io::Result<History> {

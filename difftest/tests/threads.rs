@@ -1,5 +1,6 @@
 //! Clients in threads on the server's threads, see `kevy_difftest::threads`. `.ci/run` does more of it.
 
+use kevy::resp::Frame;
 use kevy_difftest::server::{Program, Server};
 use kevy_difftest::threads::{Counts, Threads, round};
 
@@ -25,5 +26,21 @@ fn threads_answer_as_one_server() {
         let Counts { operations, served, judged, replayed, .. } = counts;
         assert!(operations >= OPERATIONS && served >= SERVED && judged >= JUDGED, "{counts:?}");
         assert!(redis.is_none() || replayed >= REPLAYED, "{counts:?}");
+    }
+}
+
+/// Who closes a connection has lent it the keyspace that the connection's keys are looked up in.
+#[test]
+fn a_client_is_killed_that_watches_keys_of_all_shards() {
+    let mut threads = Threads::start(3).expect("there are ports and threads");
+    let mut killer = threads.connect().expect("it listens");
+    for _ in 0..20 {
+        let mut victim = threads.connect().expect("it listens");
+        let Ok(Frame::Int(id)) = victim.call(&["CLIENT", "ID"]) else { panic!("no number") };
+        let keys: Vec<String> = (0..30).map(|number| format!("k{number}")).collect();
+        let watch: Vec<&str> = std::iter::once("WATCH").chain(keys.iter().map(String::as_str)).collect();
+        assert_eq!(victim.call(&watch).expect("an answer"), Frame::simple("OK"));
+        let killed = killer.call(&["CLIENT", "KILL", "ID", &id.to_string()]).expect("the server lives");
+        assert_eq!(killed, Frame::Int(1));
     }
 }

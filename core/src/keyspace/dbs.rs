@@ -62,10 +62,18 @@ impl Dbs {
         self.own[0].table.hash(key)
     }
 
-    /// The slice that a key is at home in.
+    /// The slice that a key is at home in. A slice knows it also while another one has [taken in](Dbs::gather) its
+    /// databases.
     #[inline]
     pub fn home(&self, key: &[u8]) -> usize {
-        if self.slice.count == 1 { 0 } else { Slice::of(self.hash(key), self.slice.count) }
+        if self.slice.count == 1 {
+            return 0;
+        }
+        let hash = match self.own.first() {
+            Some(db) => db.table.hash(key),
+            None => Table::<Entry>::new(self.seed).hash(key),
+        };
+        Slice::of(hash, self.slice.count)
     }
 
     /// The part of database `db` that keys of this hash are in.

@@ -774,11 +774,15 @@ impl Shard {
                 let _ = self.call(id, command, args, &mut out);
             }
             Ok(gates::Admitted::Queue(command)) => {
+                let modified = self.conn(id).is_some_and(|conn| self.watched_key_was_modified(conn));
                 let conn = self.conns[id.0 as usize].as_deref_mut().expect("nothing has closed it");
                 let args = QueuedArgs::new(args, self.brought.as_ref());
                 let multi = conn.multi.as_mut().expect("commands are queued inside MULTI only");
-                multi.memory += args.memory();
-                multi.queue.push(Queued { command, args });
+                // What will not be executed takes no memory.
+                if !(modified || multi.refused) || kevy::bug!(DoomedStillQueue) {
+                    multi.memory += args.memory();
+                    multi.queue.push(Queued { command, args });
+                }
                 Reply::new(&mut out, conn.protocol).simple("QUEUED");
                 self.testify(id);
             }

@@ -52,12 +52,7 @@ impl ClientType {
 
 /// The letters of `flags=`.
 fn flags(shard: &Shard, conn: &Conn) -> String {
-    let dbs = &shard.realm.keyspace.dbs;
-    let present = shard.present();
-    let changed = conn.watching.iter().any(|(at, &version)| {
-        let home = present.iter().find(|present| present.me() == dbs.home(&at.key));
-        home.is_some_and(|home| home.realm.versions.version(at) != version)
-    });
+    let changed = shard.watched_key_was_modified(conn);
     let letters = [
         (conn.monitor, 'O'),
         (conn.subscribed(), 'P'),

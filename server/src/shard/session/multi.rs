@@ -8,7 +8,7 @@ use kevy::resp::Lent;
 
 use super::{Outcome, Session};
 use crate::shard::Shard;
-use crate::shard::conn::{ConnId, Multi};
+use crate::shard::conn::{Conn, ConnId, Multi};
 use crate::shard::realm::DbKey;
 
 const EXECABORT: CommandError =
@@ -107,6 +107,16 @@ impl Shard {
         let Some(conn) = self.conn_mut(id) else { return };
         let watched = std::mem::take(&mut conn.watching);
         self.unwatch(watched.into_keys());
+    }
+
+    /// Whether a key that a connection of this shard watches is known to have been modified: one whose box is here.
+    pub(crate) fn watched_key_was_modified(&self, conn: &Conn) -> bool {
+        let dbs = &self.realm.keyspace.dbs;
+        let present = if conn.watching.is_empty() { Vec::new() } else { self.present() };
+        conn.watching.iter().any(|(at, &version)| {
+            let home = present.iter().find(|present| present.me() == dbs.home(&at.key));
+            home.is_some_and(|home| home.realm.versions.version(at) != version)
+        })
     }
 
     /// Whether a key that the connection watches was modified, or expires now.
