@@ -203,7 +203,9 @@ no fault, and must not be noticed. Written by `ci/bugs --report difftest/SEEDED_
             }
         };
         // Panics are what some bugs are noticed by; they are in the table.
-        std::panic::set_hook(Box::new(|_| {}));
+        if std::env::var_os("RUST_BACKTRACE").is_none() {
+            std::panic::set_hook(Box::new(|_| {}));
+        }
         kevy_server::log::set_level(kevy_server::log::Level::Nothing);
         let bench = Bench::new();
         let bugs = options.bugs();

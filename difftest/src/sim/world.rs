@@ -546,7 +546,7 @@ impl Simulation {
 
     /// Nobody goes on: what is unanswered must wait for a key, and be woken in time.
     fn check_waiting(&mut self) -> Result<(), Fault> {
-        let unanswered: Vec<(usize, usize, ConnId)> = {
+        let unanswered: Vec<(usize, usize, Option<ConnId>)> = {
             let world = self.world.borrow();
             let waiting = world
                 .clients
@@ -555,11 +555,15 @@ impl Simulation {
                 .filter(|(_, client)| !client.closed && client.left.is_none());
             let waiting = waiting.filter(|(_, client)| !client.is_answered());
             waiting
-                .map(|(number, client)| (number, client.script.shard, client.conn.expect("it was accepted")))
+                .map(|(number, client)| (number, client.script.shard, client.conn))
                 .collect()
         };
         let mono = self.world.borrow().now.mono;
         for (number, shard, conn) in unanswered {
+            let Some(conn) = conn else {
+                let text = format!("client {number} was not accepted");
+                return Err(Fault { property: Property::Answers, text });
+            };
             let sleeps = match self.threads[shard].paused {
                 Pause::Events { deadline } => deadline,
                 _ => u64::MAX,
