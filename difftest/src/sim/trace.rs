@@ -29,7 +29,14 @@ pub struct Trace {
     fine: bool,
     #[cfg_attr(not(kevy_sim), allow(dead_code))]
     held: Vec<Actor>,
+    /// Since an actor went on last.
+    #[cfg_attr(not(kevy_sim), allow(dead_code))]
+    accesses: u32,
 }
+
+/// So many accesses at one go have no end.
+#[cfg(kevy_sim)]
+const MOST_ACCESSES: u32 = 200_000;
 
 /// The states in which runs have been.
 #[derive(Default)]
@@ -71,6 +78,7 @@ impl Trace {
         self.steps += 1;
         TRACE.with_borrow_mut(|trace| {
             trace.actor = Some(actor);
+            trace.accesses = 0;
             let hash = trace.actors.entry(actor).or_default();
             *hash = mix(*hash, 1);
         });
@@ -122,6 +130,14 @@ fn hook(on: bool) {
             fiber::pause(Pause::Access);
         }
         touch(access.at, access.write);
+        let accesses = TRACE.with_borrow_mut(|trace| {
+            trace.accesses += 1;
+            trace.accesses
+        });
+        assert!(
+            accesses < MOST_ACCESSES,
+            "a turn goes nowhere: it waits for somebody instead of letting him go on"
+        );
     }
     tell(on.then_some(access as fn(Access)));
 }

@@ -554,9 +554,7 @@ impl Simulation {
                 .enumerate()
                 .filter(|(_, client)| !client.closed && client.left.is_none());
             let waiting = waiting.filter(|(_, client)| !client.is_answered());
-            waiting
-                .map(|(number, client)| (number, client.script.shard, client.conn))
-                .collect()
+            waiting.map(|(number, client)| (number, client.script.shard, client.conn)).collect()
         };
         let mono = self.world.borrow().now.mono;
         for (number, shard, conn) in unanswered {
