@@ -36,7 +36,7 @@ pub struct Trace {
 
 /// So many accesses at one go have no end.
 #[cfg(kevy_sim)]
-const MOST_ACCESSES: u32 = 200_000;
+const MOST_ACCESSES: u32 = 20_000;
 
 /// The states in which runs have been.
 #[derive(Default)]
