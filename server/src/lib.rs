@@ -1,7 +1,7 @@
 //! The kevy server: connections, shards, the reactor, the configuration, the process.
 //!
 //! Invariant: nothing in [`shard`] does I/O or asks for the time; [`reactor`] and [`runtime`] do. Memory that threads
-//! share is in [`ring`] and [`order`], and nowhere else.
+//! share is in [`order`], and nowhere else.
 
 mod ahead;
 pub mod cli;
@@ -13,7 +13,6 @@ pub mod log;
 pub mod memory;
 pub mod order;
 pub mod reactor;
-pub mod ring;
 pub mod runtime;
 pub mod shard;
 #[cfg(kevy_sim)]

@@ -1,7 +1,7 @@
-//! The atomics of [`crate::ring`] and [`crate::order`], from one place, so that loom can stand in for the machine.
+//! The atomics of [`crate::order`], from one place, so that loom can stand in for the machine.
 //!
-//! With `--cfg loom` every type here is loom's, and the shipped files are what `tests/loom.rs` explores. Nothing else
-//! in the server uses this module, and those rooms use no atomic from anywhere else.
+//! With `--cfg loom` every type here is loom's, and the shipped files are what `tests/loom.rs` explores: those rooms use
+//! no atomic from anywhere else. Outside of them only the few numbers that shards share are from here, for the simulator's sake.
 //!
 //! With `--cfg kevy_sim` every access tells [`scheduled`], so that a simulator can let another thread go on there.
 //!
@@ -77,7 +77,7 @@ macro_rules! ord {
 }
 pub(crate) use ord;
 
-/// One ordering, weaker than written, named by the environment: `KEVY_WEAKEN=ring.publish=Relaxed`.
+/// One ordering, weaker than written, named by the environment: `KEVY_WEAKEN=log.fill=Relaxed`.
 #[cfg(loom)]
 pub(crate) mod weaken {
     use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! Weak memory: loom explores the shipped files of `ring` and `order`. Run it with `ci/loom`; an ordinary `cargo test`
+//! Weak memory: loom explores the shipped files of `order`. Run it with `ci/loom`; an ordinary `cargo test`
 //! compiles it to nothing, because loom's atomics work in loom's models only.
 //!
 //! - no argument: every model. Each says how many executions it had, and whether they are all there are or those with at
@@ -15,10 +15,11 @@ mod models;
 
 #[cfg(loom)]
 mod explore {
+    use std::collections::BTreeSet;
     use std::io::Write;
     use std::process::{Command, ExitCode, Stdio};
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::{Arc, LazyLock};
+    use std::sync::{Arc, LazyLock, Mutex};
 
     use super::models::MODELS;
 
@@ -28,20 +29,27 @@ mod explore {
         preemptions: Option<usize>,
         /// Whether this one is broken on purpose.
         broken: bool,
+        /// What must happen in some execution, or the model tests nothing.
+        reaches: &'static [&'static str],
         run: fn(),
     }
 
     impl Model {
         pub const fn all(name: &'static str, run: fn()) -> Self {
-            Self { name, preemptions: None, broken: false, run }
+            Self { name, preemptions: None, broken: false, reaches: &[], run }
         }
 
         pub const fn bounded(name: &'static str, preemptions: usize, run: fn()) -> Self {
-            Self { name, preemptions: Some(preemptions), broken: false, run }
+            Self { name, preemptions: Some(preemptions), broken: false, reaches: &[], run }
         }
 
         pub const fn must_fail(name: &'static str, run: fn()) -> Self {
-            Self { name, preemptions: None, broken: true, run }
+            Self { name, preemptions: None, broken: true, reaches: &[], run }
+        }
+
+        pub const fn reaching(mut self, reaches: &'static [&'static str]) -> Self {
+            self.reaches = reaches;
+            self
         }
 
         /// Panics, or ends the process, if an execution fails. Gives how many there were.
@@ -52,26 +60,41 @@ mod explore {
             builder.max_branches = 5_000;
             builder.max_duration = None;
             builder.max_permutations = None;
+            REACHED.lock().unwrap().clear();
             let executions = Arc::new(AtomicU64::new(0));
             let (count, run) = (executions.clone(), self.run);
             builder.check(move || {
                 count.fetch_add(1, Ordering::Relaxed);
                 run();
             });
+            for what in self.reaches {
+                assert!(REACHED.lock().unwrap().contains(what), "{what}: in no execution of {}", self.name);
+            }
             executions.load(Ordering::Relaxed)
         }
     }
+
+    /// What has happened in some execution of the model that is explored.
+    static REACHED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+
+    pub fn reached(what: &'static str) {
+        REACHED.lock().unwrap().insert(what);
+    }
+
+    /// So many models there have to be, and so many of which every execution is explored.
+    const LEAST_MODELS: usize = 20;
+    const LEAST_WHOLE: usize = 8;
 
     /// Orderings that are stronger than any model needs: site, what it may be weakened to, why it stays.
     const STRONGER_THAN_NEEDED: &[(&str, &str, &str)] = &[];
 
     const SOURCES: &[(&str, &str)] = &[
-        ("ring", include_str!("../src/ring.rs")),
         ("word", include_str!("../src/order/word.rs")),
         ("place", include_str!("../src/order/place.rs")),
         ("log", include_str!("../src/order/log.rs")),
         ("mailbox", include_str!("../src/order/mailbox.rs")),
         ("sleep", include_str!("../src/order/sleep.rs")),
+        ("tally", include_str!("../src/order/tally.rs")),
     ];
 
     pub fn main() -> ExitCode {
@@ -113,9 +136,11 @@ mod explore {
     }
 
     fn all() -> bool {
-        let mut executions = 0;
+        let (mut models, mut whole, mut executions) = (0, 0, 0);
         for model in MODELS.iter().filter(|model| !model.broken) {
             executions += run(model);
+            models += 1;
+            whole += usize::from(model.preemptions.is_none());
         }
         for model in MODELS.iter().filter(|model| model.broken) {
             if child(None, &[model.name]).is_none() {
@@ -124,7 +149,11 @@ mod explore {
             }
             println!("{:<66}   fails, as it must", model.name);
         }
-        println!("loom: {} models, {executions} executions", MODELS.len());
+        let broken = MODELS.len() - models;
+        println!(
+            "loom: {models} models, {whole} of them wholly, {executions} executions; {broken} fail as they must"
+        );
+        assert!(models >= LEAST_MODELS && whole >= LEAST_WHOLE, "fewer models than there have to be");
         true
     }
 
@@ -208,7 +237,7 @@ mod explore {
 }
 
 #[cfg(loom)]
-use explore::Model;
+use explore::{Model, reached};
 
 #[cfg(loom)]
 fn main() -> std::process::ExitCode {

@@ -247,7 +247,7 @@ pub struct Cursor<E> {
 impl<E: Send + Sync> Cursor<E> {
     /// Loads the tail: [`Cursor::entry`] goes up to it. Gives how many entries there are to apply.
     ///
-    /// To be called after the rings have been drained, and before anything that was in them is executed.
+    /// To be called after a command was read, and before it is executed.
     #[inline]
     pub fn look(&mut self) -> u64 {
         // Acquire: the entries below happened before.

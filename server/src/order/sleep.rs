@@ -38,7 +38,7 @@ impl Sleeper {
     /// thread counts as awake again.
     ///
     /// The look must cover all that others push for this thread, and what it got to do by its own hand since its turn
-    /// looked: replies that were completed on the way to sleep go through no ring.
+    /// looked: replies that were completed on the way to sleep are pushed by nobody.
     #[must_use]
     pub fn may_sleep(&mut self, look: impl FnOnce() -> bool) -> bool {
         self.sleeping.swap(true, ord!("sleep.flag", Relaxed));

@@ -103,7 +103,7 @@ impl Word {
 
     /// Takes the box if it is at home. Called by any thread, the owner's included.
     ///
-    /// If it is not, nothing has changed: what the caller has for the box must go into its ring, and notify.
+    /// If it is not, nothing has changed: what the caller has for the box must go into the order, and notify.
     #[inline]
     #[must_use]
     pub fn take(&self) -> bool {

@@ -18,9 +18,9 @@
 //! two boxes at two positions could be half before an entry and half behind it; that is why only a gather touches two.
 //! Parts have one position too, and none of them looks at another's box.
 //!
-//! There is no other way for a message from box to box than the order: no rings. A message that is an entry needs no
-//! credit, no second queue beside the order that each box would have to merge with it, and no rule for a connection that
-//! changes from one to the other. What it costs is that boxes that are not named step over it.
+//! There is no other way for a message from box to box than the order. A message that is an entry needs no credit, no
+//! second queue beside the order that each box would have to merge with it, and no rule for a connection that changes
+//! from one to the other. What it costs is that boxes that are not named step over it.
 //!
 //! *Time is in the order.* Entries carry the clock of their author, a box's clock is the latest it has applied, and who
 //! finds the real clock ahead of it appends a tick first. So a key that is seen to have expired on one box is not seen
@@ -56,9 +56,10 @@ use crate::order::log::{Cursor, Log, Position};
 use crate::order::mailbox::Mailbox;
 use crate::order::place::{Hand, Visitor};
 use crate::order::sleep::Waker;
+use crate::order::tally::Tally;
 use crate::order::word::Left;
 use crate::reactor::several::Bell;
-use crate::sync::{Alone, Arc, AtomicBool, AtomicU64, AtomicUsize};
+use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize};
 
 /// Number of a shard, its thread and its box.
 pub type ShardId = usize;
@@ -178,8 +179,8 @@ pub struct Common {
     to_publish: AtomicBool,
     /// Clients that wait for keys of other shards.
     pub away: AtomicUsize,
-    /// By shard, how many batches of its connections are complete.
-    completed: [Alone<AtomicUsize>; Shards::MAX],
+    /// By shard, the batches of its connections that are complete.
+    completed: [Tally; Shards::MAX],
 }
 
 impl Default for Common {
@@ -192,7 +193,7 @@ impl Default for Common {
             monitored: AtomicU64::new(0),
             to_publish: AtomicBool::new(false),
             away: AtomicUsize::new(0),
-            completed: std::array::from_fn(|_| Alone(AtomicUsize::new(0))),
+            completed: std::array::from_fn(|_| Tally::default()),
         }
     }
 }
@@ -202,7 +203,7 @@ impl Common {
         self.last_client.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    pub fn completed(&self, shard: ShardId) -> &AtomicUsize {
+    pub fn completed(&self, shard: ShardId) -> &Tally {
         &self.completed[shard]
     }
 
@@ -554,7 +555,7 @@ impl Shard {
 
     /// Answers the batches that are complete. Whoever completes one notifies this box after he has counted it.
     fn answer_outstanding(&mut self) {
-        let completed = self.common.completed(self.me()).load(Ordering::Acquire);
+        let completed = self.common.completed(self.me()).look();
         let Some(links) = self.links.as_deref_mut().filter(|links| links.answered != completed) else {
             return;
         };

@@ -255,7 +255,7 @@ impl Shard {
         let set = together.done.set(parts);
         debug_assert!(set.is_ok(), "there is one last part");
         if !kevy::bug!(BatchUncounted) {
-            self.common.completed(together.origin.shard).fetch_add(1, Ordering::Release);
+            self.common.completed(together.origin.shard).count();
         }
         Some(together.origin.shard)
     }
