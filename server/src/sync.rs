@@ -1,7 +1,8 @@
 //! The atomics of [`crate::order`], from one place, so that loom can stand in for the machine.
 //!
 //! With `--cfg loom` every type here is loom's, and the shipped files are what `tests/loom.rs` explores: those rooms use
-//! no atomic from anywhere else. Outside of them only the few numbers that shards share are from here, for the simulator's sake.
+//! no atomic from anywhere else. Outside of them only the few numbers that shards share are from here, for the
+//! simulator's sake.
 //!
 //! With `--cfg kevy_sim` every access tells [`scheduled`], so that a simulator can let another thread go on there.
 //!

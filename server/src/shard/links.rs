@@ -30,7 +30,7 @@
 //! monitors, a command that may cause an event or be shown needs the boxes of those connections too: events and lines are
 //! delivered where it is executed, at its position, and one that was published behind it could be overtaken by what it
 //! caused. Who begins to listen says so at a first position and listens from a second on, so that everything appended
-//! without knowing of it lies before: see [`Shard::announces`]. (Keys that are evicted elsewhere to make room are told of by
+//! without knowing of it lies before: see `Shard::announces`. (Keys that are evicted elsewhere to make room are told of by
 //! messages in the order instead, after the fact.)
 //!
 //! *A connection's commands have ascending positions.* What a visit has shown of another box may lie ahead of the own one:

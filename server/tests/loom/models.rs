@@ -45,7 +45,7 @@ pub const MODELS: &[Model] = &[
     Model::all("log: a shared entry outlives its slot", share_outlives_slot),
     Model::all("log: chunks of two", reclaim_chunks),
     Model::all("log: who hears of an append looks behind it", heard_of_append).reaching(&["heard"]),
-    Model::all("log: two boxes see two authors in one order", agree),
+    Model::bounded("log: two boxes see two authors in one order", 4, agree),
     Model::bounded("log, word: append and notify against put", 3, append_and_notify).reaching(&[
         "synced again",
         "visited",
