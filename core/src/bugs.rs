@@ -479,8 +479,6 @@ bugs! {
     WatchedElsewhereForEver in Shards;
     /// Claims of a wait that is over stay with other shards.
     ClaimsElsewhereForEver in Shards;
-    /// Batches are formed while somebody waits for keys of other shards.
-    BatchesOvertakeWaiters in Shards;
     /// A pipeline inside MULTI is executed as a batch.
     BatchInTransaction in Shards;
     /// The last command of a batch is answered and not executed.

@@ -174,7 +174,7 @@ impl Shard {
             || conn.subscribed()
             || conn.monitor;
         // Whoever waits for a key must not be overtaken by the rest of the batch that pushes to it.
-        let waited_for = self.common.away.load(Ordering::Relaxed) != 0 && !kevy::bug!(BatchesOvertakeWaiters);
+        let waited_for = self.common.away.load(Ordering::Relaxed) != 0;
         let heard = self.is_monitored() || self.events_are_heard() && !kevy::bug!(EventsByPart);
         !(may_be_refused || waited_for || heard || conn.reply_mode != ReplyMode::On || self.owes())
     }
