@@ -23,7 +23,7 @@ pub enum Mode {
     Shape,
     /// The same type at the top.
     Kind,
-    /// Lines about clients: so many, and the same in what does not depend on the server ([`CLIENT_FIELDS`]).
+    /// Lines about clients: so many, and the same in what does not depend on the server (`CLIENT_FIELDS`).
     Clients,
     /// Digests of values, or zero: whether a key that has expired has been noticed is up to the server.
     Digests,
