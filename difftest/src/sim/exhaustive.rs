@@ -6,6 +6,10 @@ use super::schedule::{Actor, Schedule};
 use super::trace::{Memory, Trace};
 use super::world::{Fault, Scenario, Simulation};
 
+/// How often one goes on while others could. Who finds the order full looks again and again: of all schedules some let
+/// nobody else go on meanwhile, and no machine has those.
+const UNFAIR: usize = 300;
+
 /// Goes the way it is told, then always the first that can.
 struct Path {
     told: Vec<Actor>,
@@ -16,7 +20,10 @@ struct Path {
 impl Schedule for Path {
     fn choose(&mut self, enabled: &[Actor]) -> Actor {
         let told = self.told.get(self.taken.len());
-        let place = told.map_or(0, |told| {
+        let last = &self.taken[self.taken.len().saturating_sub(UNFAIR)..];
+        let first = |(enabled, place): &(Vec<Actor>, usize)| enabled[*place];
+        let unfair = last.len() == UNFAIR && last.iter().all(|taken| first(taken) == enabled[0]);
+        let place = told.map_or(usize::from(unfair && enabled.len() > 1), |told| {
             enabled.iter().position(|actor| actor == told).expect("a run is repeatable from its schedule")
         });
         self.taken.push((enabled.to_vec(), place));
