@@ -336,6 +336,33 @@ fn several_shards_show_a_pipeline_in_its_order() {
     });
 }
 
+/// Who makes room does it before the command, which alone is executed where its hearers are.
+#[test]
+fn keys_evicted_on_any_shard_are_told_to_all_subscribers() {
+    let options = ["--shards", "3", "--maxmemory", "6mb", "--maxmemory-policy", "allkeys-random"];
+    let server = Server::start(&[&options[..], &["--notify-keyspace-events", "Ee"]].concat());
+    // The system spreads connections over the shards.
+    let mut subscribers: Vec<Connection> = (0..8).map(|_| server.connect()).collect();
+    let mut subscribed: Vec<_> = subscribers.iter_mut().map(Connection::as_pubsub).collect();
+    for subscriber in &mut subscribed {
+        subscriber.subscribe(&["__keyevent@0__:evicted", "end"]).unwrap();
+    }
+    let mut writers: Vec<Connection> = (0..4).map(|_| server.connect()).collect();
+    for number in 0..4000 {
+        let _: () = writers[number % 4].set(format!("key{number}"), "x".repeat(4000)).unwrap();
+    }
+    let stats: String = redis::cmd("INFO").arg("stats").query(&mut writers[0]).unwrap();
+    let evicted = stats.lines().find_map(|line| line.strip_prefix("evicted_keys:")).unwrap();
+    let evicted: usize = evicted.trim().parse().unwrap();
+    assert!(evicted > 0);
+    let _: usize = writers[0].publish("end", "").unwrap();
+    for subscriber in &mut subscribed {
+        let told =
+            (0..).take_while(|_| subscriber.get_message().unwrap().get_channel_name() != "end").count();
+        assert_eq!(told, evicted);
+    }
+}
+
 fn blpop(c: &mut Connection, keys: &[&str]) -> (String, usize) {
     redis::cmd("BLPOP").arg(keys).arg(0).query(c).unwrap()
 }

@@ -30,8 +30,8 @@
 //! monitors, a command that may cause an event or be shown needs the boxes of those connections too: events and lines are
 //! delivered where it is executed, at its position, and one that was published behind it could be overtaken by what it
 //! caused. Who begins to listen says so at a first position and listens from a second on, so that everything appended
-//! without knowing of it lies before: see `Shard::announces`. (Keys that are evicted elsewhere to make room are told of by
-//! messages in the order instead, after the fact.)
+//! without knowing of it lies before: see `Shard::announces`. (Keys that are evicted to make room are told of by messages
+//! in the order instead, after the fact.)
 //!
 //! *A connection's commands have ascending positions.* What a visit has shown of another box may lie ahead of the own one:
 //! nothing runs on the own slice before it has caught up. (The answer of a batch is written once the own box has passed it.)
@@ -245,8 +245,9 @@ pub struct Links {
     answered: usize,
     /// How far the order was followed by other boxes, as connections of this shard have seen.
     seen: Position,
-    /// Who hears of what is done here is not here: subscribers are told by messages in the order.
-    tells_afterwards: bool,
+    /// An entry is executed: who hears of it is here, or listens from a later position on. What is done otherwise, as keys
+    /// that are evicted, is told to subscribers elsewhere by messages in the order.
+    in_entry: bool,
     /// The thread was told to wait until some time, and may have to look earlier.
     rescheduled: bool,
     last_wait: u64,
@@ -280,7 +281,7 @@ impl Links {
             outstanding: VecDeque::new(),
             answered: 0,
             seen: 0,
-            tells_afterwards: false,
+            in_entry: false,
             rescheduled: false,
             last_wait: 0,
             member: 0,
@@ -462,11 +463,13 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     boxes.sort_by_key(|hand| hand.me());
     primary.set_now(now);
     primary.take_in(boxes);
+    primary.set_in_entry(true);
     match &gather.task {
         Task::Command(command, argv) => primary.run_gathered(gather.origin, command, argv),
         Task::Serve(number) => primary.serve_gathered(gather.origin, *number),
         Task::Expire => primary.run_expiry(),
     }
+    primary.set_in_entry(false);
     let mut boxes = primary.send_home();
     boxes.push(primary);
     // Who waits for what was done is called before anybody can know of it, where those are who hear of that.
@@ -474,7 +477,9 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
         if boxes[at].realm.is_ready() {
             let mut host = boxes.swap_remove(at);
             host.take_in(boxes);
+            host.set_in_entry(true);
             host.serve_blocked();
+            host.set_in_entry(false);
             boxes = host.send_home();
             boxes.push(host);
             let last = boxes.len() - 1;
@@ -520,7 +525,10 @@ impl Shard {
                         What::Tick => {}
                         What::Gather(_) => return Some(entry),
                         What::Together(together) => {
-                            if let Some(origin) = self.run_part(together)
+                            self.set_in_entry(true);
+                            let completed = self.run_part(together);
+                            self.set_in_entry(false);
+                            if let Some(origin) = completed
                                 && let Some(links) = self.links.as_deref_mut()
                                 && !kevy::bug!(BatchDoneUntold)
                             {
@@ -1019,12 +1027,18 @@ impl Shard {
         } else {
             self.everywhere(|shard| _ = shard.deliver(&channel, message));
         }
-        let afterwards = self.links.as_deref().is_some_and(|links| links.tells_afterwards);
-        if afterwards || kevy::bug!(ToldAfterwards) {
+        let in_entry = self.links.as_deref().is_none_or(|links| links.in_entry);
+        if !in_entry || kevy::bug!(ToldAfterwards) {
             let absent = self.absent(self.subscribed_shards());
             if !absent.is_empty() {
                 self.post(absent, What::Publish { channel, message: message.to_vec() });
             }
+        }
+    }
+
+    fn set_in_entry(&mut self, in_entry: bool) {
+        if let Some(links) = self.links.as_deref_mut() {
+            links.in_entry = in_entry;
         }
     }
 
@@ -1109,14 +1123,7 @@ impl Shard {
             if let Some(mut hand) = settle(hand, now) {
                 if hand.data(0).evict() {
                     evicted = true;
-                    let tells = |hand: &mut Shard, afterwards| {
-                        if let Some(links) = hand.links.as_deref_mut() {
-                            links.tells_afterwards = afterwards;
-                        }
-                    };
-                    tells(&mut hand, true);
                     hand.commit();
-                    tells(&mut hand, false);
                 }
                 leave(hand, now);
             } else {
