@@ -444,7 +444,7 @@ impl Server {
         let patience = Instant::now() + Duration::from_secs(20);
         while self.resident() > most {
             assert!(Instant::now() < patience, "{what}: {} MB are resident", self.resident());
-            thread::sleep(Duration::from_millis(20));
+            thread::yield_now();
         }
     }
 }
