@@ -185,6 +185,10 @@ pub fn start_threads(
         let (stop, signals, to_free) = (stop.clone(), signals.take(), to_free.clone());
         std::thread::Builder::new().name(format!("shard{number}")).spawn(move || {
             let _ends = EndsProcess;
+            // There may be more threads than processors, counting the clients' own. One that is woken by the first byte of
+            // many, and by taking the sender's processor, has one command to execute, and the sender's others are late.
+            // Without the right to do so it is only slower.
+            let _ = sys::wake_patiently();
             let reactor =
                 epoll::Epoll::new(number, listeners, signals, Some(bell), keepalive, started, to_free);
             // If nobody listens to what is sent here, the process is ending already.

@@ -85,6 +85,17 @@ pub fn be_nice() {
     let _ = unsafe { libc::nice(10) };
 }
 
+/// When the calling thread wakes up it takes no processor away from a thread that is running; beyond that it is treated
+/// like any other.
+pub fn wake_patiently() -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 0 };
+    // SAFETY: the pointer is to a local of the type the call reads; 0 is the calling thread.
+    if unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &parameters) } == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
 /// The kernel gives this process no transparent huge pages any more.
 pub fn disable_huge_pages() -> io::Result<()> {
     // SAFETY: no pointers.

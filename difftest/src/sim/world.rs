@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,6 +151,8 @@ struct Wires {
     thread: usize,
     bell: Arc<Chime>,
     events: Vec<Input>,
+    to_send: Vec<(ConnId, SendBuf)>,
+    sent: Vec<(ConnId, SendBuf)>,
     conns: BTreeMap<ConnId, usize>,
 }
 
@@ -167,7 +168,12 @@ impl Reactor for Wires {
         world.now
     }
 
+    fn receive(&mut self) {}
+
     fn dispatch(&mut self, now: Now, handle: &mut Handle<'_>) {
+        for (conn, buf) in std::mem::take(&mut self.sent) {
+            handle(now, IoEvent::Sent { conn, buf, result: Ok(()) }, &[]);
+        }
         for input in std::mem::take(&mut self.events) {
             match input {
                 Input::Accept(number) => {
@@ -202,11 +208,17 @@ impl Reactor for Wires {
         }
     }
 
-    fn send(&mut self, conn: ConnId, buf: SendBuf) -> Option<(SendBuf, io::Result<()>)> {
-        if let Some(&number) = self.conns.get(&conn) {
-            self.world.borrow_mut().receive(number, &buf.bytes);
+    fn send(&mut self, conn: ConnId, buf: SendBuf) {
+        self.to_send.push((conn, buf));
+    }
+
+    fn flush(&mut self) {
+        for (conn, buf) in self.to_send.drain(..) {
+            if let Some(&number) = self.conns.get(&conn) {
+                self.world.borrow_mut().receive(number, &buf.bytes);
+            }
+            self.sent.push((conn, buf));
         }
-        Some((buf, Ok(())))
     }
 
     fn close(&mut self, conn: ConnId) {
@@ -367,8 +379,9 @@ impl Simulation {
         let threads = threads.into_iter().enumerate().map(|(number, thread)| {
             let (world, bell) = (world.clone(), bells[number].clone());
             let fiber = Fiber::new(move || {
+                let (to_send, sent) = (Vec::new(), Vec::new());
                 let (events, conns) = (Vec::new(), BTreeMap::new());
-                let mut wires = Wires { world, thread: number, bell, events, conns };
+                let mut wires = Wires { world, thread: number, bell, events, to_send, sent, conns };
                 several::run(thread, &mut wires, || {});
             });
             Running { fiber, paused: Pause::Access, accesses: 0 }

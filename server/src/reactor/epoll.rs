@@ -1,7 +1,8 @@
 //! The epoll reactor: level-triggered, one receive area for all connections, nothing buffered for an idle one.
+//! Readable connections are received from one after the other, each into what the area has left, until it is full.
 //!
 //! Registration happens once; `EPOLLOUT` is asked for only while a connection has a buffer the kernel did not take
-//! whole. A read that fills less than the receive area is taken to have emptied the socket, so no second read is
+//! whole. A read that fills less than it could is taken to have emptied the socket, so no second read is
 //! spent on finding that out.
 
 #![allow(clippy::disallowed_methods, reason = "the reactor says what time it is")]
@@ -42,7 +43,9 @@ impl Bell for EventBell {
 }
 
 /// Bytes read from one connection in one turn: what a connection may make the others wait for.
-const RECEIVE_AREA: usize = 64 * 1024;
+const RECEIVE: usize = 64 * 1024;
+/// Bytes of the receive area.
+const RECEIVE_AREA: usize = 4 * RECEIVE;
 /// Bytes sent to one connection in one turn, as far as the kernel takes them.
 const SEND: usize = 256 * 1024;
 /// Connections accepted from one listener in one turn.
@@ -65,6 +68,13 @@ struct Connection {
     left: usize,
 }
 
+/// What is to be dispatched.
+enum Found {
+    Event(IoEvent),
+    /// Somebody may ask to be accepted by this listener.
+    Listener(usize),
+}
+
 /// See the module documentation.
 pub struct Epoll {
     epoll: OwnedFd,
@@ -82,8 +92,12 @@ pub struct Epoll {
     connections: Vec<Option<Connection>>,
     /// Counts the waits.
     turn: u32,
+    /// What the last wait found, and how much of it has been looked at.
     events: Vec<Event>,
+    looked: usize,
+    found: Vec<Found>,
     area: Box<[u8]>,
+    to_send: Vec<(ConnId, SendBuf)>,
     started: Instant,
     to_free: mpsc::Sender<Garbage>,
 }
@@ -121,6 +135,9 @@ impl Epoll {
             connections: Vec::new(),
             turn: 0,
             events: Vec::with_capacity(1024),
+            looked: 0,
+            found: Vec::new(),
+            to_send: Vec::new(),
             area: vec![0; RECEIVE_AREA].into_boxed_slice(),
             started,
             to_free,
@@ -129,6 +146,21 @@ impl Epoll {
 
     fn now(&self) -> Now {
         now(self.started)
+    }
+
+    /// Finds out who is ready, and waits for somebody until then.
+    fn find(&mut self, deadline: u64) {
+        let deadline = deadline.min(self.accept_again.unwrap_or(u64::MAX));
+        let ahead = Duration::from_micros(deadline.saturating_sub(self.now().mono).min(3_600_000_000));
+        // epoll counts milliseconds: rounded up, or the loop would spin through the last one.
+        let millis = ahead.as_micros().div_ceil(1000) as i64;
+        let timeout = rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: (millis % 1000) * 1_000_000 };
+        self.events.clear();
+        self.looked = 0;
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut self.events), Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => panic!("epoll_wait: {error}"),
+        }
     }
 
     fn accept(&mut self, listener: usize, handle: &mut Handle<'_>) {
@@ -271,18 +303,9 @@ impl Epoll {
 
 impl Reactor for Epoll {
     fn wait(&mut self, deadline: u64) -> Now {
-        let deadline = deadline.min(self.accept_again.unwrap_or(u64::MAX));
-        let ahead = Duration::from_micros(deadline.saturating_sub(self.now().mono).min(3_600_000_000));
-        // epoll counts milliseconds: rounded up, or the loop would spin through the last one.
-        let millis = ahead.as_micros().div_ceil(1000) as i64;
-        let timeout = rustix::event::Timespec { tv_sec: millis / 1000, tv_nsec: (millis % 1000) * 1_000_000 };
-        let mut events = std::mem::take(&mut self.events);
-        events.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut events), Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => panic!("epoll_wait: {error}"),
+        if self.looked == self.events.len() {
+            self.find(deadline);
         }
-        self.events = events;
         self.turn = self.turn.wrapping_add(1);
         let now = self.now();
         if self.accept_again.is_some_and(|at| now.mono >= at) {
@@ -292,16 +315,19 @@ impl Reactor for Epoll {
         now
     }
 
-    fn dispatch(&mut self, now: Now, handle: &mut Handle<'_>) {
-        let mut events = std::mem::take(&mut self.events);
-        for event in &events {
+    fn receive(&mut self) {
+        let mut filled = 0;
+        while let Some(event) = self.events.get(self.looked)
+            && self.area.len() - filled >= RECEIVE
+        {
+            self.looked += 1;
             let (token, flags) = (event.data.u64(), event.flags);
             if token == SIGNALS {
                 let mut byte = [0; 16];
                 if let Some(signals) = &self.signals {
                     let _ = rustix::io::read(signals, &mut byte);
                 }
-                handle(now, IoEvent::Stop, &[]);
+                self.found.push(Found::Event(IoEvent::Stop));
                 continue;
             }
             if token == BELL {
@@ -312,7 +338,7 @@ impl Reactor for Epoll {
                 continue;
             }
             if token >= LISTENERS {
-                self.accept((token - LISTENERS) as usize, handle);
+                self.found.push(Found::Listener((token - LISTENERS) as usize));
                 continue;
             }
             let conn = ConnId(token as u32);
@@ -322,37 +348,52 @@ impl Reactor for Epoll {
                 && let Some((buf, result)) = self.push(conn, buf)
             {
                 self.interest(conn, EventFlags::IN);
-                handle(now, IoEvent::Sent { conn, buf, result }, &[]);
+                self.found.push(Found::Event(IoEvent::Sent { conn, buf, result }));
             }
             if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR)
                 && let Some(connection) = self.connections[token as usize].as_ref()
             {
-                match rustix::net::recv(&connection.socket, &mut *self.area, RecvFlags::empty()) {
-                    Ok((_, 0)) => {
-                        self.forget(conn);
-                        handle(now, IoEvent::Closed { conn }, &[]);
-                    }
-                    Ok((_, read)) => {
-                        handle(now, IoEvent::Received { conn, range: 0..read }, &self.area);
+                let area = &mut self.area[filled..filled + RECEIVE];
+                match rustix::net::recv(&connection.socket, area, RecvFlags::empty()) {
+                    Ok((_, read)) if read > 0 => {
+                        let range = filled..filled + read;
+                        filled = range.end;
+                        self.found.push(Found::Event(IoEvent::Received { conn, range }));
                     }
                     Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => {}
-                    Err(_) => {
+                    Ok(_) | Err(_) => {
                         self.forget(conn);
-                        handle(now, IoEvent::Closed { conn }, &[]);
+                        self.found.push(Found::Event(IoEvent::Closed { conn }));
                     }
                 }
             }
         }
-        events.clear();
-        self.events = events;
     }
 
-    fn send(&mut self, conn: ConnId, buf: SendBuf) -> Option<(SendBuf, io::Result<()>)> {
-        let done = self.push(conn, buf);
-        if done.is_none() {
-            self.interest(conn, EventFlags::IN | EventFlags::OUT);
+    fn dispatch(&mut self, now: Now, handle: &mut Handle<'_>) {
+        let mut found = std::mem::take(&mut self.found);
+        for found in found.drain(..) {
+            match found {
+                Found::Event(event) => _ = handle(now, event, &self.area),
+                Found::Listener(listener) => self.accept(listener, handle),
+            }
         }
-        done
+        self.found = found;
+    }
+
+    fn send(&mut self, conn: ConnId, buf: SendBuf) {
+        self.to_send.push((conn, buf));
+    }
+
+    fn flush(&mut self) {
+        let mut to_send = std::mem::take(&mut self.to_send);
+        for (conn, buf) in to_send.drain(..) {
+            match self.push(conn, buf) {
+                Some((buf, result)) => self.found.push(Found::Event(IoEvent::Sent { conn, buf, result })),
+                None => self.interest(conn, EventFlags::IN | EventFlags::OUT),
+            }
+        }
+        self.to_send = to_send;
     }
 
     fn close(&mut self, conn: ConnId) {

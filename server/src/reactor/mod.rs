@@ -1,8 +1,9 @@
 //! The loop that drives a shard, over a narrow trait: it is the I/O that is abstract, not the shard.
 //!
-//! One turn: wait for events -> hand each to the shard -> housekeeping -> send what is to be sent -> close what is to
-//! be closed. What the shard wants done is drained completely before the next wait. [`several`] is the loop of a server
-//! with several shards, whose boxes leave their threads.
+//! One turn: wait for events -> receive from the connections that have sent something -> hand each event to the shard ->
+//! housekeeping -> send what is to be sent -> close what is to be closed. What the shard wants done is drained completely
+//! before the next wait. Input and output are steps of their own, for many connections at a time: nothing is done to the
+//! shard meanwhile. [`several`] is the loop of a server with several shards, whose boxes are at home during these steps.
 
 pub mod epoll;
 pub mod memory;
@@ -36,15 +37,21 @@ pub type Handle<'a> = dyn FnMut(Now, IoEvent, &[u8]) -> Option<ConnId> + 'a;
 
 /// What the loop needs from the outside world.
 pub trait Reactor {
-    /// Waits until something happens or the monotonic clock reaches `deadline` (microseconds). Then says what time it
-    /// is.
+    /// Waits until something happens or the monotonic clock reaches `deadline` (microseconds); not if what the last wait
+    /// found was too much to be received at once. Then says what time it is.
     fn wait(&mut self, deadline: u64) -> Now;
 
-    /// Calls `handle` for each event that the last wait found, in order, with the bytes of the receive area.
+    /// Receives from the connections that the wait found, as much as the receive area holds.
+    fn receive(&mut self);
+
+    /// Calls `handle` for each event since it was called last, in order, with the bytes of the receive area.
     fn dispatch(&mut self, now: Now, handle: &mut Handle<'_>);
 
-    /// Sends a buffer; `Sent` follows, or the buffer is returned at once if it was sent whole.
-    fn send(&mut self, conn: ConnId, buf: SendBuf) -> Option<(SendBuf, io::Result<()>)>;
+    /// Takes a buffer to be sent.
+    fn send(&mut self, conn: ConnId, buf: SendBuf);
+
+    /// Sends the buffers that were taken. `Sent` follows for each when it has been sent whole or cannot be.
+    fn flush(&mut self);
 
     /// Closes a connection; buffers it still holds are dropped.
     fn close(&mut self, conn: ConnId);
@@ -62,19 +69,14 @@ pub fn run(shard: &mut Shard, reactor: &mut impl Reactor) {
     while !stop {
         let deadline = shard.poll_timeout();
         let now = reactor.wait(deadline);
-        reactor.dispatch(now, &mut |now, event, bytes| {
-            match event {
-                IoEvent::Accepted { peer, .. } => return Some(shard.handle_accept(now, peer)),
-                IoEvent::Received { conn, range } => shard.handle_recv(now, conn, &bytes[range]),
-                IoEvent::Sent { conn, buf, result } => shard.handle_sent(now, conn, buf, result),
-                IoEvent::Closed { conn } => shard.handle_closed(now, conn),
-                IoEvent::Stop => stop = true,
-            }
-            None
-        });
+        reactor.receive();
+        reactor.dispatch(now, &mut |now, event, bytes| deliver(shard, now, event, bytes, || stop = true));
         shard.handle_turn(now);
         shard.handle_timeout(now);
-        drain(shard, reactor, now);
+        while collect(shard, reactor, now) {
+            reactor.flush();
+            reactor.dispatch(now, &mut |now, event, bytes| deliver(shard, now, event, bytes, || stop = true));
+        }
         match shard.poll_request() {
             Some(Request::Shutdown) => stop = true,
             Some(Request::Reconfigure) => reactor.reconfigure(&shard.config),
@@ -83,12 +85,24 @@ pub fn run(shard: &mut Shard, reactor: &mut impl Reactor) {
     }
 }
 
-/// Does what the shard wants done to the outside world.
-fn drain(shard: &mut Shard, reactor: &mut impl Reactor, now: Now) {
+/// Hands an event to the shard.
+fn deliver(shard: &mut Shard, now: Now, event: IoEvent, bytes: &[u8], stop: impl FnOnce()) -> Option<ConnId> {
+    match event {
+        IoEvent::Accepted { peer, .. } => return Some(shard.handle_accept(now, peer)),
+        IoEvent::Received { conn, range } => shard.handle_recv(now, conn, &bytes[range]),
+        IoEvent::Sent { conn, buf, result } => shard.handle_sent(now, conn, buf, result),
+        IoEvent::Closed { conn } => shard.handle_closed(now, conn),
+        IoEvent::Stop => stop(),
+    }
+    None
+}
+
+/// Collects what the shard wants done to the outside world. Whether there is something to send.
+fn collect(shard: &mut Shard, reactor: &mut impl Reactor, now: Now) -> bool {
+    let mut sends = false;
     while let Some((conn, buf)) = shard.poll_send() {
-        if let Some((buf, result)) = reactor.send(conn, buf) {
-            shard.handle_sent(now, conn, buf, result);
-        }
+        sends = true;
+        reactor.send(conn, buf);
     }
     while let Some(conn) = shard.poll_close() {
         reactor.close(conn);
@@ -97,4 +111,5 @@ fn drain(shard: &mut Shard, reactor: &mut impl Reactor, now: Now) {
     while let Some(garbage) = shard.poll_garbage() {
         reactor.free(garbage);
     }
+    sends
 }
