@@ -453,6 +453,10 @@ bugs! {
     BatchDoneUntold in Shards;
     /// A wait that is over is not forgotten by other shards.
     UnwaitIgnored in Shards;
+    /// A stay takes in boxes wherever they stand in the order.
+    StaysAnywhere in Shards;
+    /// A stay happens although somebody hears of its commands.
+    StayersAreHeard in Shards;
     /// A connection goes on at its own box's place after a visit that was ahead of it.
     VisitUnseen in Shards;
     /// A connection goes on at its own box's place whatever it has seen.

@@ -86,6 +86,15 @@ impl Dbs {
         if self.slice.count == 1 { &self.own[db] } else { self.part(Slice::of(hash, self.slice.count), db) }
     }
 
+    /// [`Dbs::at`], if it is here.
+    #[inline]
+    pub fn part_here(&self, db: usize, hash: u64) -> Option<&Db> {
+        match Slice::of(hash, self.slice.count) {
+            index if index == self.slice.index => Some(&self.own[db]),
+            index => self.gathered.get(index).and_then(Option::as_ref).map(|part| &part[db]),
+        }
+    }
+
     /// [`Dbs::at`], to change it.
     #[inline]
     pub fn at_mut(&mut self, db: usize, hash: u64) -> &mut Db {

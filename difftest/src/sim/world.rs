@@ -174,7 +174,8 @@ impl Reactor for Wires {
         for (conn, buf) in std::mem::take(&mut self.sent) {
             handle(now, IoEvent::Sent { conn, buf, result: Ok(()) }, &[]);
         }
-        for input in std::mem::take(&mut self.events) {
+        let inputs = std::mem::take(&mut self.events);
+        for input in inputs {
             match input {
                 Input::Accept(number) => {
                     let addr = format!("127.0.0.1:{}", 40_000 + number);
@@ -205,6 +206,8 @@ impl Reactor for Wires {
                     }
                 }
             }
+            // Wherever else a thread pauses by itself, its box is at home. Here it is in hand.
+            fiber::pause(Pause::Access);
         }
     }
 

@@ -5,7 +5,8 @@
 //! one command under way at a time:
 //!
 //! - on the own slice alone: run at once, as on a server with one shard;
-//! - on one other slice whose box is at home: a *visit*. The box is taken, brought up to date, and lends its databases;
+//! - on other slices whose boxes are at home: they are taken, brought up to date, and lend their databases; see
+//!   [`visit`](super::visit);
 //! - on one other slice whose box is busy, or on several that it does not need at once, as MGET, MSET and DEL do: an entry
 //!   of the order whose *parts* run independently, see [`together`](super::together). So does a pipeline of such commands;
 //! - anything else is an entry of the order too, a *gather*, that names the connection's box and those of the keys. Every
@@ -14,8 +15,8 @@
 //!
 //! Why this is right. A command runs while all boxes it touches are in one hand, each having applied every entry below
 //! the tail that was loaded after the command was read: so it sees what was answered before it was sent, and commands
-//! that share a box run one after the other there. A gather has all its boxes at one position. Something that touched
-//! two boxes at two positions could be half before an entry and half behind it; that is why only a gather touches two.
+//! that share a box run one after the other there. Something that touched two boxes at two positions could be half before
+//! an entry and half behind it: so a gather has all its boxes at one position, and so have boxes that are visited together.
 //! Parts have one position too, and none of them looks at another's box.
 //!
 //! There is no other way for a message from box to box than the order. A message that is an entry needs no credit, no
@@ -49,7 +50,7 @@ use kevy::resp::Argv;
 
 use super::conn::{ClientId, ConnId, Waiting};
 use super::realm::DbKey;
-use super::together::Together;
+use super::together::{Together, is_plain};
 use super::witness::Witness;
 use super::{Now, Shard};
 use crate::order::log::{Cursor, Log, Position};
@@ -84,6 +85,10 @@ impl Shards {
 
     pub fn with(self, other: Shards) -> Self {
         Self(self.0 | other.0)
+    }
+
+    pub fn minus(self, other: Shards) -> Self {
+        Self(self.0 & !other.0)
     }
 
     pub fn without(self, shard: ShardId) -> Self {
@@ -304,6 +309,21 @@ impl Links {
 
     pub(super) fn set_member(&mut self, member: usize) {
         self.member = member;
+    }
+
+    /// Connections of this shard have seen another box at this position.
+    pub(super) fn see(&mut self, position: Position) {
+        self.seen = self.seen.max(position);
+    }
+
+    /// Whether the own box stands where connections of this shard have seen others.
+    pub(super) fn has_caught_up(&self) -> bool {
+        self.position() >= self.seen
+    }
+
+    /// Another shard's box, if it is at home.
+    pub(super) fn take_other(&self, other: ShardId) -> Option<Hand<Shard>> {
+        self.visitors[other].take()
     }
 
     pub fn me(&self) -> ShardId {
@@ -649,7 +669,7 @@ impl Shard {
     // --- Guests -----------------------------------------------------------------------------------------------
 
     /// Runs what follows over the keyspace of these boxes too.
-    fn take_in(&mut self, boxes: Vec<Hand<Shard>>) {
+    pub(super) fn take_in(&mut self, boxes: Vec<Hand<Shard>>) {
         debug_assert!(self.guests.is_empty());
         self.guests = boxes;
         for guest in &mut self.guests {
@@ -657,11 +677,21 @@ impl Shard {
         }
     }
 
-    fn send_home(&mut self) -> Vec<Hand<Shard>> {
+    pub(super) fn send_home(&mut self) -> Vec<Hand<Shard>> {
         for guest in self.guests.iter_mut().skip(usize::from(kevy::bug!(GuestKeptKeyspace))) {
             self.realm.keyspace.dbs.scatter(&mut guest.realm.keyspace.dbs);
         }
         std::mem::take(&mut self.guests)
+    }
+
+    /// The shards whose boxes are in this hand.
+    pub(super) fn here(&self) -> Shards {
+        self.guests.iter().fold(Shards::one(self.me()), |shards, guest| shards.with(Shards::one(guest.me())))
+    }
+
+    /// Whether somebody waits for what was just done here.
+    fn is_anybody_ready(&self) -> bool {
+        self.realm.is_ready() || self.guests.iter().any(|guest| guest.realm.is_ready())
     }
 
     /// This shard and its guests, in the order of their numbers.
@@ -703,41 +733,41 @@ impl Shard {
         out: &mut Vec<u8>,
     ) -> bool {
         let heard = self.who_hears(command);
-        let needs = self.route(id, command, args).with(heard.always);
-        let me = self.me();
-        if needs.without(me).is_empty() && !self.is_heard_elsewhere(id, heard, args, command) {
-            if self.links.as_deref().is_some_and(|links| links.cursor.position() < links.seen)
-                && !kevy::bug!(SeenIgnored)
-            {
+        let plain = is_plain(command);
+        if !plain || self.is_heard() {
+            self.end_stay();
+        }
+        let (me, here) = (self.me(), self.here());
+        // Where all boxes are, it need not be known which of them.
+        let whole = plain && here == self.all_shards();
+        let needs = if whole { Shards::NONE } else { self.route(id, command, args).with(heard.always) };
+        if needs.minus(here).is_empty() && !self.is_heard_elsewhere(id, heard, args, command) {
+            if self.links.as_deref().is_some_and(|links| !links.has_caught_up()) && !kevy::bug!(SeenIgnored) {
                 self.stall(id);
                 return false;
             }
             let _ = self.call(id, command, args, out);
             self.testify(id);
+            if self.is_anybody_ready() {
+                // Who waits for what was done comes before the next command.
+                self.end_stay();
+            }
             return true;
         }
+        self.end_stay();
         // What is heard comes in the order of the own box: who hears must not be answered from another one ahead of it.
         let listens = self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
-        if let Some(other) = needs.single()
-            && other != me
-            && (!listens || kevy::bug!(ListenersVisit))
-            && let Some(hand) = self.visit(other)
-        {
-            let position = hand.links.as_deref().map_or(0, |links| links.cursor.position());
-            if let Some(links) = self.links.as_deref_mut()
-                && !kevy::bug!(VisitUnseen)
-            {
-                links.seen = links.seen.max(position);
-            }
-            self.take_in(vec![hand]);
+        let visits = match needs.single() {
+            Some(other) if other != me => (!listens || kevy::bug!(ListenersVisit)) && self.visit_one(other),
+            _ => plain && self.stay(id, needs),
+        };
+        if visits {
             let runs = !self.is_heard_elsewhere(id, heard, args, command);
             if runs {
                 let _ = self.call(id, command, args, out);
                 self.testify(id);
             }
-            for guest in self.send_home() {
-                leave_visited(guest, self.now);
-            }
+            self.end_stay();
             if runs {
                 return true;
             }
@@ -836,6 +866,11 @@ impl Shard {
             || self.common.to_publish.load(Ordering::SeqCst)
     }
 
+    /// Whether somebody may hear of a command, anywhere.
+    pub(super) fn is_heard(&self) -> bool {
+        self.is_monitored() || self.events_are_heard()
+    }
+
     /// Whether somebody is subscribed, anywhere, and keyspace events are published.
     pub(super) fn events_are_heard(&self) -> bool {
         self.publishes_events() && !self.subscribed_shards().is_empty()
@@ -856,17 +891,6 @@ impl Shard {
         // If the order is full, there is a next time.
         let _ = self.append_gather(heard.with(Shards::one(me)), origin, Task::Expire);
         true
-    }
-
-    /// Takes another shard's box, if it is at home and nothing keeps a visitor's command waiting there.
-    fn visit(&mut self, other: ShardId) -> Option<Hand<Shard>> {
-        let hand = self.links.as_deref().and_then(|links| links.visitors[other].take())?;
-        let hand = if kevy::bug!(VisitedUnsynced) { hand } else { settle(hand, self.now)? };
-        if hand.owes() {
-            leave(hand, self.now);
-            return None;
-        }
-        Some(hand)
     }
 
     fn append_gather(&mut self, shards: Shards, origin: Origin, task: Task) -> bool {
@@ -1044,7 +1068,7 @@ impl Shard {
 
     /// Those of these shards whose boxes are not here.
     fn absent(&self, shards: Shards) -> Shards {
-        self.guests.iter().fold(shards.without(self.me()), |shards, guest| shards.without(guest.me()))
+        shards.minus(self.here())
     }
 
     /// The shards that have subscribers.
@@ -1132,14 +1156,6 @@ impl Shard {
         }
         evicted
     }
-}
-
-/// A box that was visited goes home, once it has served those who wait for what was done there.
-fn leave_visited(mut hand: Hand<Shard>, now: Now) {
-    if hand.realm.is_ready() {
-        hand.serve_blocked();
-    }
-    leave(hand, now);
 }
 
 /// The shards whose connections hear of a command.

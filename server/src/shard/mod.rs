@@ -26,6 +26,7 @@ mod route;
 pub mod session;
 pub mod stats;
 pub mod together;
+mod visit;
 pub mod witness;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -229,6 +230,13 @@ struct Decoded {
     spans: std::ops::Range<usize>,
     /// Its arguments are in the decoder's scratch instead of the buffer.
     scratch: bool,
+}
+
+impl Decoded {
+    fn args<'a>(&self, bytes: &'a [u8], batch: &'a Batch, decoder: &'a Decoder) -> Args<'a> {
+        let buffer = if self.scratch { decoder.scratch() } else { &bytes[self.start..] };
+        Args::new(buffer, &batch.spans[self.spans.clone()])
+    }
 }
 
 /// See the module documentation.
@@ -645,12 +653,20 @@ impl Shard {
                     }
                 }
             }
-            if batch.commands.len() > 1 {
-                self.prefetch(id, bytes, &batch);
+            let several = batch.commands.len() > 1;
+            let stays = several && self.links.is_some() && self.stay_for(id, bytes, &batch, &decoder);
+            if several && let Some(conn) = self.conn(id) {
+                // The first keys of the commands.
+                let spans = batch.commands.iter().filter(|decoded| !decoded.scratch);
+                let spans = spans.filter_map(|decoded| {
+                    let span = batch.spans[decoded.spans.clone()].get(1)?;
+                    Some(span.of(&bytes[decoded.start..]))
+                });
+                self.prefetch(conn.db, spans);
             }
             self.stopwatch = (self.env.stopwatch)();
             let mut interrupted = batch.commands.is_empty() && failure.is_none();
-            let together = if self.links.is_some() && batch.commands.len() > 1 {
+            let together = if several && !stays && self.links.is_some() {
                 self.run_together(id, bytes, &batch, &decoder)
             } else {
                 0
@@ -661,8 +677,7 @@ impl Shard {
                 batch.commands.clear();
             }
             for decoded in batch.commands.iter().take(if kevy::bug!(PipelineOfOne) { 1 } else { BATCH }) {
-                let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
-                self.process(id, Args::new(buffer, &batch.spans[decoded.spans.clone()]));
+                self.process(id, decoded.args(bytes, &batch, &decoder));
                 let waiting = self.conn(id).map_or(Waiting::No, |conn| conn.waiting);
                 if matches!(waiting, Waiting::Paused | Waiting::Room) {
                     done = decoded.start;
@@ -675,6 +690,7 @@ impl Shard {
                     break;
                 }
             }
+            self.end_stay();
             batch.spans.clear();
             batch.commands.clear();
             decoder.clear_scratch();
@@ -699,27 +715,23 @@ impl Shard {
         done
     }
 
-    /// Asks for the cache lines of the first keys of decoded commands, in two passes: the bucket, then the entry.
-    fn prefetch(&self, id: ConnId, bytes: &[u8], batch: &Batch) {
-        let Some(conn) = self.conns[id.0 as usize].as_deref() else { return };
+    /// Asks for the cache lines of keys, as far as they are here, in two passes: the bucket, then the entry.
+    fn prefetch<'a>(&self, db: usize, keys: impl Iterator<Item = &'a [u8]>) {
         let dbs = &self.realm.keyspace.dbs;
-        if dbs.slice().count > 1 {
-            return;
-        }
-        let table = &dbs.own(conn.db).table;
         let mut hashes = [0u64; BATCH];
         let mut count = 0;
-        for decoded in &batch.commands {
-            let spans = &batch.spans[decoded.spans.clone()];
-            if let Some(span) = spans.get(1).filter(|_| !decoded.scratch) {
-                let hash = table.hash(span.of(&bytes[decoded.start..]));
-                table.prefetch(hash);
+        for key in keys.take(BATCH) {
+            let hash = dbs.hash(key);
+            if let Some(part) = dbs.part_here(db, hash) {
+                part.table.prefetch(hash);
                 hashes[count] = hash;
                 count += 1;
             }
         }
         for &hash in &hashes[..count] {
-            table.prefetch_entry(hash);
+            if let Some(part) = dbs.part_here(db, hash) {
+                part.table.prefetch_entry(hash);
+            }
         }
     }
 

@@ -7,10 +7,14 @@
 //! executed later sees all of them, and what is executed earlier sees none. Whoever brings the last part's replies leaves
 //! them in the entry and notifies the box of the connection, which writes them in the order of the commands.
 //!
+//! This is what happens where a box is busy; where all are at home, they are [visited](super::visit) instead, which costs
+//! half as much.
+//!
 //! What can refuse a command is looked at before the entry is appended; where something might (a memory limit, a pause, a
 //! transaction being queued), and where somebody hears of commands in their order (monitors, keyspace events), they run
 //! one by one instead, and those over several slices as gathers.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
@@ -24,21 +28,33 @@ use super::witness::Happened;
 use super::{Batch, Caller, Shard, gates};
 use crate::order::mailbox::Mailbox;
 
+/// Bytes of arguments for which there is room from the first on.
+const COPIED_AT_ONCE: usize = 4096;
+
 /// Commands of one connection that are executed at one position.
 pub struct Together {
     pub origin: Origin,
     caller: Caller,
     /// The number of the first among the connection's commands.
     first: u64,
+    /// The arguments of all commands, one after the other.
+    words: Argv,
     commands: Vec<Member>,
     parts: Mailbox<Part>,
     /// All parts, once the last has arrived.
     pub done: OnceLock<Vec<Part>>,
 }
 
+impl Together {
+    fn args(&self, member: &Member) -> Args<'_> {
+        self.words.as_args().until(member.words.end).from(member.words.start)
+    }
+}
+
 struct Member {
     command: &'static Command,
-    argv: Argv,
+    /// Its arguments among all.
+    words: Range<usize>,
     home: Home,
 }
 
@@ -125,15 +141,14 @@ impl Shard {
             return 0;
         }
         let mut members = Vec::with_capacity(batch.commands.len());
+        let mut words = Argv::with_capacity(batch.spans.len(), bytes.len().min(COPIED_AT_ONCE));
         for decoded in &batch.commands {
-            let buffer = if decoded.scratch { decoder.scratch() } else { &bytes[decoded.start..] };
-            let args = Args::new(buffer, &batch.spans[decoded.spans.clone()]);
+            let args = decoded.args(bytes, batch, decoder);
             let Ok(command) = gates::find(&self.config.security.renames, args) else { break };
-            let Some(member) = command.accepts_arity(args.len()).then(|| self.member(id, command, args))
-            else {
+            if !command.accepts_arity(args.len()) {
                 break;
-            };
-            let Some(member) = member else { break };
+            }
+            let Some(member) = self.member(id, command, args, &mut words) else { break };
             members.push(member);
         }
         let Some(first) = self.conn(id).map(|conn| conn.commands + 1) else { return 0 };
@@ -142,7 +157,7 @@ impl Shard {
         }
         let shards = members.iter().fold(Shards::NONE, |shards, member| shards.with(member.home.set()));
         let (count, last) = (members.len(), members[members.len() - 1].command.id);
-        if shards.len() < 2 || !self.append_members(id, first, members, shards) {
+        if shards.len() < 2 || !self.append_members(id, first, words, members, shards) {
             return 0;
         }
         let conn = self.conn_mut(id).expect("just seen");
@@ -157,11 +172,12 @@ impl Shard {
         if !self.may_run_together(id) {
             return false;
         }
-        let (Some(member), Some(conn)) = (self.member(id, command, args), self.conn(id)) else {
+        let mut words = Argv::with_capacity(args.len(), args.byte_len());
+        let (Some(member), Some(conn)) = (self.member(id, command, args, &mut words), self.conn(id)) else {
             return false;
         };
         let (first, shards) = (conn.commands, member.home.set());
-        self.append_members(id, first, vec![member], shards)
+        self.append_members(id, first, words, vec![member], shards)
     }
 
     /// Whether a connection's commands can run in parts now: nothing refuses, holds back, or hears of one of them.
@@ -179,11 +195,15 @@ impl Shard {
         !(may_be_refused || waited_for || heard || conn.reply_mode != ReplyMode::On || self.owes())
     }
 
-    /// A command that needs no two slices at once.
-    fn member(&self, id: ConnId, command: &'static Command, args: Args<'_>) -> Option<Member> {
-        let plain = matches!(command.handler, Handler::Data(_))
-            && !command.flags.intersects(Flags::BLOCKING.with(Flags::PROTECTED));
-        if !plain {
+    /// A command that needs no two slices at once. Its arguments are appended to those of others.
+    fn member(
+        &self,
+        id: ConnId,
+        command: &'static Command,
+        args: Args<'_>,
+        words: &mut Argv,
+    ) -> Option<Member> {
+        if !is_plain(command) {
             return None;
         }
         let home = match self.route(id, command, args).single() {
@@ -195,16 +215,25 @@ impl Shard {
                 Home::OfKeys(split, keys.map(|index| dbs.home(args.at(index))).collect())
             }
         };
-        Some(Member { command, argv: Argv::from(args), home })
+        let start = words.len();
+        args.iter().for_each(|word| words.push(word));
+        Some(Member { command, words: start..words.len(), home })
     }
 
     /// Appends commands of a connection, the first of which has the number. False: the order is full.
-    fn append_members(&mut self, id: ConnId, first: u64, members: Vec<Member>, shards: Shards) -> bool {
+    fn append_members(
+        &mut self,
+        id: ConnId,
+        first: u64,
+        words: Argv,
+        members: Vec<Member>,
+        shards: Shards,
+    ) -> bool {
         let Some(conn) = self.conn(id) else { return false };
         let caller = Caller { db: conn.db, protocol: conn.protocol, no_touch: conn.no_touch };
         let origin = Origin { shard: self.me(), conn: id, client: conn.client };
         let (parts, done) = (Mailbox::new(shards.len()), OnceLock::new());
-        let together = Together { origin, caller, first, commands: members, parts, done };
+        let together = Together { origin, caller, first, words, commands: members, parts, done };
         let appended = self.append_together(shards, together);
         if appended {
             self.conn_mut(id).expect("just seen").waiting = Waiting::Order;
@@ -217,15 +246,19 @@ impl Shard {
         let home = self.me();
         let mut part = Part { home, replies: Vec::new(), ends: Vec::new(), slow: Vec::new() };
         let mut spans = Vec::new();
+        let mine =
+            together.commands.iter().filter(|member| matches!(member.home, Home::One(one) if one == home));
+        let keys = mine.filter_map(|member| together.args(member).get(1));
+        self.prefetch(together.caller.db, keys);
         self.stopwatch = (self.env.stopwatch)();
         for (number, member) in together.commands.iter().enumerate() {
             // A command is counted, and told of, by the shard of its first key.
             let (args, counts) = match &member.home {
-                Home::One(one) if *one == home => (member.argv.as_args(), true),
+                Home::One(one) if *one == home => (together.args(member), true),
                 Home::OfKeys(split, homes) if homes.contains(&home) => {
                     let words = |key: usize| 1 + key * split.step..1 + (key + 1) * split.step;
                     let mine = (0..homes.len()).filter(|&key| homes[key] == home).flat_map(words);
-                    let args = member.argv.as_args().select(std::iter::once(0).chain(mine), &mut spans);
+                    let args = together.args(member).select(std::iter::once(0).chain(mine), &mut spans);
                     (args, homes[0] == home)
                 }
                 _ => continue,
@@ -305,12 +338,18 @@ impl Shard {
         }
         for &(number, micros) in parts.iter().flat_map(|part| &part.slow) {
             let member = &together.commands[number];
-            self.observe_slow(id, member.command, member.argv.as_args(), micros);
+            self.observe_slow(id, member.command, together.args(member), micros);
         }
         self.conn_mut(id).expect("just seen").waiting = Waiting::No;
         self.put_back(id, out, start);
         self.finished(id);
     }
+}
+
+/// Whether a command is about data and nothing else, and ends when it is executed.
+pub fn is_plain(command: &Command) -> bool {
+    matches!(command.handler, Handler::Data(_))
+        && !command.flags.intersects(Flags::BLOCKING.with(Flags::PROTECTED))
 }
 
 /// The next reply of a shard's part.
