@@ -249,7 +249,11 @@ impl Options {
             Some(path) => Program::at(path),
             None => Program::built_in(std::env::current_exe()?),
         };
-        let args: Vec<&str> = self.kevy_args.iter().map(String::as_str).collect();
+        let mut args: Vec<&str> = self.kevy_args.iter().map(String::as_str).collect();
+        if !args.contains(&"--shards") {
+            // The same on every machine.
+            args.extend(["--shards", "1"]);
+        }
         Ok(Server::start(&program, self.tcp, &args)?)
     }
 

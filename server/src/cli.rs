@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use crate::VERSION;
-use crate::config::{Config, Fatal, Loaded, OPTIONS, options};
+use crate::config::{Config, Fatal, Loaded, OPTIONS};
 
 /// What the arguments ask for.
 pub enum Invocation {
@@ -84,7 +84,7 @@ The directives of redis.conf are accepted; those that change something here, wit
 ",
     );
     let mut group = "";
-    for option in OPTIONS.iter().filter(|option| !option.has_no_effect() && !option.has(options::HIDDEN)) {
+    for option in OPTIONS.iter().filter(|option| !option.has_no_effect()) {
         if group != option.group {
             group = option.group;
             text.push_str(&format!("\n{group}\n"));
@@ -126,7 +126,7 @@ mod tests {
         for option in OPTIONS {
             let row = format!("       --{} ", option.name);
             let named = help.lines().any(|line| line.starts_with(&row));
-            assert_eq!(named, !option.has_no_effect() && !option.has(options::HIDDEN), "{}", option.name);
+            assert_eq!(named, !option.has_no_effect(), "{}", option.name);
         }
     }
 

@@ -35,7 +35,7 @@ pub type Failure = String;
 
 /// Opens every listening socket of the configuration. Gives a set for each shard.
 pub fn open(config: &Config) -> Result<Vec<Vec<Socket>>, Failure> {
-    let shards = config.process.shards as usize;
+    let shards = config.process.shards();
     let tcp = open_tcp(config).map_err(|warning| {
         format!("{warning}\nFailed listening on port {} (tcp), aborting.", config.network.port)
     })?;
@@ -122,7 +122,7 @@ fn close(sockets: &[Vec<Socket>]) {
 
 /// Opens the TCP sockets of the configuration, a set for each shard.
 fn open_tcp(config: &Config) -> Result<Vec<Vec<Socket>>, Failure> {
-    let shards = config.process.shards as usize;
+    let shards = config.process.shards();
     let network = &config.network;
     let mut sets: Vec<Vec<Socket>> = (0..shards).map(|_| Vec::new()).collect();
     let names = if network.port == 0 { &[][..] } else { &network.bind };

@@ -73,7 +73,7 @@ pub fn run(config: Config) -> ExitCode {
         pid: std::process::id(),
         executable: std::env::current_exe().map(|path| path.display().to_string()).unwrap_or_default(),
     };
-    if config.process.shards > 1 {
+    if config.process.shards() > 1 {
         return run_several(config, environment, listeners, signals, started, &to_free);
     }
     let listeners = listeners.remove(0);
@@ -110,6 +110,7 @@ fn free(garbage: &mpsc::Receiver<Garbage>) {
 /// Says that the server is ready.
 fn announce(config: &Config) {
     log!(Level::Notice, "Running mode=standalone, port={}.", config.network.port);
+    log!(Level::Notice, "Serving clients with {} threads.", config.process.shards());
     log!(Level::Notice, "Server initialized");
     if config.network.port != 0 {
         log!(Level::Notice, "Ready to accept connections tcp");

@@ -365,6 +365,37 @@ fn keys_evicted_on_any_shard_are_told_to_all_subscribers() {
     }
 }
 
+/// What every shard notes of its own is asked for at any of them.
+#[test]
+fn latencies_are_those_of_all_shards() {
+    let server = Server::start(&["--shards", "3"]);
+    let mut clients: Vec<Connection> = (0..8).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        let _: () = client.set("key", "value").unwrap();
+    }
+    let mut histogram = redis::cmd("LATENCY");
+    histogram.arg("HISTOGRAM").arg("set");
+    for client in &mut clients {
+        let (_, (_, calls)): (String, (String, usize)) = histogram
+            .query::<Vec<(String, Vec<redis::Value>)>>(client)
+            .map(|mut commands| {
+                let (name, details) = commands.remove(0);
+                (name, redis::from_redis_value(redis::Value::Array(details[..2].to_vec())).unwrap())
+            })
+            .unwrap();
+        assert_eq!(calls, 8);
+    }
+}
+
+/// Where nobody says how many shards there are, every processor has one.
+#[test]
+fn a_shard_for_each_processor() {
+    let server = Server::start(&[]);
+    let info: String = redis::cmd("INFO").arg("kevy").query(&mut server.connect()).unwrap();
+    let shards = info.lines().find_map(|line| line.strip_prefix("shards:")).unwrap();
+    assert_eq!(shards, thread::available_parallelism().unwrap().get().min(64).to_string());
+}
+
 fn blpop(c: &mut Connection, keys: &[&str]) -> (String, usize) {
     redis::cmd("BLPOP").arg(keys).arg(0).query(c).unwrap()
 }

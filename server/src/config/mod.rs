@@ -17,6 +17,8 @@ pub mod words;
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZero;
+use std::sync::OnceLock;
 
 pub use kevy::keyspace::{EvictionPolicy, Settings};
 pub use kind::{OutputLimit, SavePoint, Value};
@@ -27,6 +29,7 @@ pub use renames::Renames;
 use kevy::glob;
 
 use crate::log::Level;
+use crate::shard::links::Shards;
 
 /// Every setting. The groups hold what kevy acts on; `inert` holds what it only keeps.
 #[derive(Clone, Debug)]
@@ -67,6 +70,7 @@ pub struct Network {
 
 #[derive(Clone, Debug, Default)]
 pub struct Process {
+    /// 0: as many as there are processors. See [`Process::shards`].
     pub shards: u32,
     pub daemonize: bool,
     /// Empty: none was named.
@@ -87,6 +91,20 @@ pub struct Process {
     pub disable_thp: bool,
     pub shutdown_on_sigint: ShutdownFlags,
     pub shutdown_on_sigterm: ShutdownFlags,
+}
+
+impl Process {
+    /// The number of shards, and of threads that serve clients.
+    pub fn shards(&self) -> usize {
+        static PROCESSORS: OnceLock<usize> = OnceLock::new();
+        match self.shards as usize {
+            // Those that this process may use, when it is asked first: the number stays what it is.
+            0 => *PROCESSORS.get_or_init(|| {
+                std::thread::available_parallelism().map_or(1, NonZero::get).min(Shards::MAX)
+            }),
+            shards => shards,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default)]

@@ -165,7 +165,7 @@ options! {
     }
 
     "General" {
-        "shards"            Kind::Integer(1, 64), "1", IMMUTABLE | HIDDEN => process.shards;
+        "shards"            Kind::Integer(0, 64), "0", IMMUTABLE | HIDDEN => process.shards;
         "daemonize"         BOOL, "no", IMMUTABLE => process.daemonize;
         "supervised"        Kind::Choice(&["upstart", "systemd", "auto", "no"]), "no", IMMUTABLE;
         "pidfile"           OPTIONAL, "", IMMUTABLE => process.pidfile;

@@ -367,7 +367,7 @@ fn fatal_errors_on_the_command_line() {
             "appendfilename \"a/b\"",
             "appendfilename can't be a path, just a filename",
         ),
-        (&["--shards", "65"], "shards \"65\"", "argument must be between 1 and 64 inclusive"),
+        (&["--shards", "65"], "shards \"65\"", "argument must be between 0 and 64 inclusive"),
         (&["--user", "bob", "on"], "user \"bob\" \"on\"", "kevy has no users but the default one"),
     ] {
         let expected = Fatal::Line { number: 2, line: line.into(), reason: reason.into() };

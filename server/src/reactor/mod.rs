@@ -80,6 +80,7 @@ pub fn run(shard: &mut Shard, reactor: &mut impl Reactor) {
         match shard.poll_request() {
             Some(Request::Shutdown) => stop = true,
             Some(Request::Reconfigure) => reactor.reconfigure(&shard.config),
+            Some(Request::ReleaseMemory) => (shard.env.release_memory)(),
             None => {}
         }
     }

@@ -180,6 +180,7 @@ pub fn run(mut thread: Thread, reactor: &mut impl Reactor, stop: impl Fn()) {
         match shard.poll_request() {
             Some(Request::Shutdown) => stop(),
             Some(Request::Reconfigure) => reactor.reconfigure(&shard.config),
+            Some(Request::ReleaseMemory) => (shard.env.release_memory)(),
             None => {}
         }
         if sends {

@@ -183,13 +183,21 @@ impl Shard {
         }
     }
 
+    /// Whether so many bytes more would be more than `maxmemory`.
+    pub(super) fn exceeds_memory(&self, bytes: usize) -> bool {
+        let limit = self.config.settings.maxmemory;
+        limit != 0 && ((self.env.used_memory)() + bytes) as u64 > limit
+    }
+
     /// Evicts until memory is under `maxmemory`, or for [`EVICTION_MICROS`]: then the next turn of the loop goes on,
     /// and the command is let in meanwhile. False if nothing can be evicted.
     pub(super) fn make_room(&mut self) -> bool {
-        let over = |shard: &Self| (shard.env.used_memory)() as u64 > shard.config.settings.maxmemory;
+        let over = |shard: &Self| shard.exceeds_memory(0);
         if !over(self) {
             return true;
         }
+        // Others make room, too, if their boxes are at home.
+        self.end_stay();
         let before = (self.env.stopwatch)();
         let (mut evicted, mut micros) = (true, 0);
         while evicted && over(self) {

@@ -191,6 +191,8 @@ pub enum Request {
     Shutdown,
     /// The configuration has changed.
     Reconfigure,
+    /// Memory that is free is wanted back.
+    ReleaseMemory,
 }
 
 /// Commands decoded ahead of execution, so that their keys can be prefetched together.

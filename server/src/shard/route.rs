@@ -39,9 +39,8 @@ impl Shard {
             | Unwatch | Subscribe | Unsubscribe | PSubscribe | PUnsubscribe | SSubscribe | SUnsubscribe
             | ClientId | ClientGetName | ClientSetName | ClientSetInfo | ClientReply | ClientNoEvict
             | ClientNoTouch | ClientGetRedir | ClientHelp | ConfigGet | ConfigHelp | Role | LastSave
-            | ModuleList | ModuleHelp | MemoryPurge | MemoryMallocStats | MemoryHelp | SlowLogHelp
-            | LatencyHelp | PubSubHelp | FunctionList | FunctionFlush | FunctionDump | FunctionStats
-            | FunctionHelp => me,
+            | ModuleList | ModuleHelp | MemoryMallocStats | MemoryHelp | SlowLogHelp | LatencyHelp
+            | PubSubHelp | FunctionList | FunctionFlush | FunctionDump | FunctionStats | FunctionHelp => me,
             _ if command.keys.is_empty() => match command.handler {
                 // About no data at all: TIME, COMMAND, LOLWUT and the like.
                 Handler::Data(_) => me,

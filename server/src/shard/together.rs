@@ -137,7 +137,8 @@ impl Shard {
         batch: &Batch,
         decoder: &Decoder,
     ) -> usize {
-        if !self.may_run_together(id) {
+        // Each command would be looked at before it is executed: together they are where none would be refused.
+        if !self.may_run_together(id) || self.exceeds_memory(bytes.len()) {
             return 0;
         }
         let mut members = Vec::with_capacity(batch.commands.len());
@@ -183,8 +184,7 @@ impl Shard {
     /// Whether a connection's commands can run in parts now: nothing refuses, holds back, or hears of one of them.
     fn may_run_together(&self, id: ConnId) -> bool {
         let Some(conn) = self.conn(id) else { return false };
-        let may_be_refused = self.config.settings.maxmemory != 0
-            || (!conn.authenticated && !self.config.security.requirepass.is_empty())
+        let may_be_refused = (!conn.authenticated && !self.config.security.requirepass.is_empty())
             || self.session.pause.deadline().is_some()
             || conn.multi.is_some() && !kevy::bug!(BatchInTransaction)
             || conn.subscribed()

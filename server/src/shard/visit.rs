@@ -49,10 +49,9 @@ impl Shard {
         let Some(links) = self.links.as_deref() else { return false };
         let (me, position, caught_up) = (self.me(), links.position(), links.has_caught_up());
         let listens = self.conn(id).is_none_or(|conn| conn.subscribed() || conn.monitor);
-        // Room is made in all boxes that are at home. Who hears of a command hears of those that it serves, too: that takes
-        // an entry.
+        // Who hears of a command hears of those that it serves, too: that takes an entry.
         let heard = self.is_heard() && !kevy::bug!(StayersAreHeard);
-        if !caught_up || listens || heard || self.config.settings.maxmemory != 0 || self.owes() {
+        if !caught_up || listens || heard || self.owes() {
             return false;
         }
         let mut hands = Vec::with_capacity(needs.len());

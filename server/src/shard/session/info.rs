@@ -47,12 +47,6 @@ const SECTIONS: &[Section] = &[
 const ON_DEMAND: [&str; 3] = ["commandstats", "latencystats", "kevy"];
 
 pub fn info(s: &mut Session<'_>) -> Outcome {
-    // While the text is written, this shard's counters are those of all shards.
-    let own = (!s.shard.guests.is_empty()).then(|| {
-        let mut sum = Stats::default();
-        s.shard.everywhere(|shard| sum.add(&shard.stats));
-        std::mem::replace(&mut s.shard.stats, sum)
-    });
     let mut text = Fields(String::with_capacity(8 * 1024));
     for &(name, title, write) in SECTIONS {
         let names: &[&str] = if name == "module_list" { &["module_list", "modules"] } else { &[name] };
@@ -67,14 +61,26 @@ pub fn info(s: &mut Session<'_>) -> Outcome {
             }
             // Writing to a string cannot fail.
             let _ = write!(text.0, "# {title}\r\n");
-            write(s.shard, &mut text);
+            s.shard.with_all_counters(|shard| write(shard, &mut text));
         }
-    }
-    if let Some(own) = own {
-        s.shard.stats = own;
     }
     s.reply.verbatim(b"txt", text.0.as_bytes());
     Ok(())
+}
+
+impl Shard {
+    /// While `f` runs, this shard's counters are those of all shards that are here.
+    pub(super) fn with_all_counters(&mut self, f: impl FnOnce(&mut Shard)) {
+        let own = (!self.guests.is_empty()).then(|| {
+            let mut sum = Stats::default();
+            self.everywhere(|shard| sum.add(&shard.stats));
+            std::mem::replace(&mut self.stats, sum)
+        });
+        f(self);
+        if let Some(own) = own {
+            self.stats = own;
+        }
+    }
 }
 
 /// The text so far.

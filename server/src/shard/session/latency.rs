@@ -1,5 +1,6 @@
 //! The LATENCY family and the monitor behind it: events that took at least `latency-monitor-threshold` milliseconds,
-//! the last `SAMPLES` seconds of each in which there was one, and per-command histograms (`latency-tracking`).
+//! the last `SAMPLES` seconds of each in which there was one, and per-command histograms (`latency-tracking`). Every shard
+//! notes its own; answers are about all of them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
@@ -14,26 +15,54 @@ use crate::shard::stats::Histogram;
 /// Samples kept of an event; also how many columns a graph can have at most.
 const SAMPLES: usize = 160;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sample {
     unix_seconds: u64,
     millis: u64,
 }
 
 /// One kind of event: at most one sample a second, the worst.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Event {
     samples: VecDeque<Sample>,
     max: u64,
 }
 
+impl Event {
+    /// Takes in what another shard has noted of the same kind.
+    fn merge(&mut self, other: &Event) {
+        self.max = self.max.max(other.max);
+        let mut worst: BTreeMap<u64, u64> = BTreeMap::new();
+        for sample in self.samples.iter().chain(&other.samples) {
+            let millis = worst.entry(sample.unix_seconds).or_default();
+            *millis = sample.millis.max(*millis);
+        }
+        let samples = worst.into_iter().map(|(unix_seconds, millis)| Sample { unix_seconds, millis });
+        self.samples = samples.rev().take(SAMPLES).collect();
+        self.samples.make_contiguous().reverse();
+    }
+}
+
 /// See the module documentation.
 #[derive(Default)]
 pub struct State {
-    events: BTreeMap<&'static str, Event>,
+    events: Events,
 }
 
+type Events = BTreeMap<&'static str, Event>;
+
 impl Shard {
+    /// What all shards that are here have noted.
+    fn latency_events(&self) -> Events {
+        let mut all = Events::new();
+        for shard in self.present() {
+            for (name, event) in &shard.session.latency.events {
+                all.entry(name).or_default().merge(event);
+            }
+        }
+        all
+    }
+
     /// Notes that something took `micros`, if that is long.
     pub(in crate::shard) fn sample_latency(&mut self, event: &'static str, micros: u64) {
         let threshold = self.config.latency.monitor_threshold;
@@ -62,10 +91,10 @@ pub(in crate::shard) fn event_of(command: &Command) -> &'static str {
 }
 
 pub fn latest(s: &mut Session<'_>) -> Outcome {
-    let events = &s.shard.session.latency.events;
+    let events = s.shard.latency_events();
     let r = &mut s.reply;
     r.array(events.len());
-    for (name, event) in events {
+    for (name, event) in &events {
         let last = event.samples.back().expect("an event begins with a sample");
         r.array(4);
         r.bulk(name.as_bytes());
@@ -77,9 +106,9 @@ pub fn latest(s: &mut Session<'_>) -> Outcome {
 }
 
 pub fn history(s: &mut Session<'_>) -> Outcome {
-    let event = event(&s.shard.session.latency, s.args.at(2)).map(|(_, event)| event);
+    let event = event(s.shard, s.args.at(2)).map(|(_, event)| event);
     let r = &mut s.reply;
-    r.array(event.map_or(0, |event| event.samples.len()));
+    r.array(event.as_ref().map_or(0, |event| event.samples.len()));
     for sample in event.iter().flat_map(|event| &event.samples) {
         r.array(2);
         r.int(sample.unix_seconds as i64);
@@ -88,28 +117,25 @@ pub fn history(s: &mut Session<'_>) -> Outcome {
     Ok(())
 }
 
-fn event<'a>(state: &'a State, name: &[u8]) -> Option<(&'static str, &'a Event)> {
-    state.events.iter().find(|(known, _)| known.as_bytes() == name).map(|(name, event)| (*name, event))
+fn event(shard: &Shard, name: &[u8]) -> Option<(&'static str, Event)> {
+    shard.latency_events().into_iter().find(|(known, _)| known.as_bytes() == name)
 }
 
 pub fn reset(s: &mut Session<'_>) -> Outcome {
-    let events = &mut s.shard.session.latency.events;
-    let before = events.len();
-    if s.args.len() == 2 {
-        events.clear();
-    } else {
-        events.retain(|name, _| !s.args.iter().skip(2).any(|given| given == name.as_bytes()));
-    }
-    let gone = before - events.len();
+    let before = s.shard.latency_events().len();
+    let (all, args) = (s.args.len() == 2, s.args);
+    let given = |name: &str| all || args.iter().skip(2).any(|given| given == name.as_bytes());
+    s.shard.everywhere(|shard| shard.session.latency.events.retain(|name, _| !given(name)));
+    let gone = before - s.shard.latency_events().len();
     s.reply.int(gone as i64);
     Ok(())
 }
 
 pub fn graph(s: &mut Session<'_>) -> Outcome {
-    let Some((name, event)) = event(&s.shard.session.latency, s.args.at(2)) else {
+    let Some((name, event)) = event(s.shard, s.args.at(2)) else {
         return Err(CommandError::quoting("ERR No samples available for event '", s.args.at(2), "'"));
     };
-    let text = draw(name, event, s.shard.now.unix / 1000);
+    let text = draw(name, &event, s.shard.now.unix / 1000);
     s.reply.verbatim(b"txt", text.as_bytes());
     Ok(())
 }
@@ -164,7 +190,7 @@ fn age(seconds: u64) -> Vec<char> {
 
 pub fn doctor(s: &mut Session<'_>) -> Outcome {
     let mut text = String::new();
-    let events = &s.shard.session.latency.events;
+    let events = s.shard.latency_events();
     if s.shard.config.latency.monitor_threshold == 0 {
         text.push_str(
             "The latency monitor is off, so there is nothing to diagnose. Turn it on with \"CONFIG SET \
@@ -224,27 +250,29 @@ pub fn histogram(s: &mut Session<'_>) -> Outcome {
             wanted.extend(command.subcommands());
         }
     }
-    let stats = &s.shard.stats.by_command;
-    wanted.retain(|command| stats[command.id as usize].latency.total() > 0);
     let r = &mut s.reply;
-    r.map(wanted.len());
-    for command in wanted {
-        let histogram = &stats[command.id as usize].latency;
-        r.bulk(command.name.as_bytes());
-        r.map(2);
-        r.bulk(b"calls");
-        r.int(histogram.total() as i64);
-        r.bulk(b"histogram_usec");
-        r.map(histogram.counts.iter().filter(|&&count| count > 0).count());
-        let mut cumulative = 0u64;
-        for (bucket, &count) in histogram.counts.iter().enumerate() {
-            if count > 0 {
-                cumulative += u64::from(count);
-                r.int(Histogram::bound_nanos(bucket) as i64 / 1000);
-                r.int(cumulative as i64);
+    s.shard.with_all_counters(|shard| {
+        let stats = &shard.stats.by_command;
+        wanted.retain(|command| stats[command.id as usize].latency.total() > 0);
+        r.map(wanted.len());
+        for command in wanted {
+            let histogram = &stats[command.id as usize].latency;
+            r.bulk(command.name.as_bytes());
+            r.map(2);
+            r.bulk(b"calls");
+            r.int(histogram.total() as i64);
+            r.bulk(b"histogram_usec");
+            r.map(histogram.counts.iter().filter(|&&count| count > 0).count());
+            let mut cumulative = 0u64;
+            for (bucket, &count) in histogram.counts.iter().enumerate() {
+                if count > 0 {
+                    cumulative += u64::from(count);
+                    r.int(Histogram::bound_nanos(bucket) as i64 / 1000);
+                    r.int(cumulative as i64);
+                }
             }
         }
-    }
+    });
     Ok(())
 }
 
@@ -271,6 +299,22 @@ pub fn help(s: &mut Session<'_>) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_shards_have_noted_is_one_event() {
+        let event = |samples: &[(u64, u64)], max| {
+            let sample = |&(unix_seconds, millis): &(u64, u64)| Sample { unix_seconds, millis };
+            Event { samples: samples.iter().map(sample).collect(), max }
+        };
+        let mut one = event(&[(10, 5), (12, 7)], 9);
+        one.merge(&event(&[(10, 6), (11, 1), (12, 2)], 8));
+        let expected = event(&[(10, 6), (11, 1), (12, 7)], 9);
+        assert_eq!((one.samples, one.max), (expected.samples, expected.max));
+        let many = |from: u64| event(&(from..from + 100).map(|second| (second, 1)).collect::<Vec<_>>(), 1);
+        let mut one = many(0);
+        one.merge(&many(100));
+        assert_eq!((one.samples.len(), one.samples[0].unix_seconds), (SAMPLES, 40));
+    }
 
     #[test]
     fn a_graph_as_redis_draws_it() {

@@ -4,6 +4,7 @@ use kevy::resp::Aggregate;
 
 use super::info::{MemoryUse, human};
 use super::{Outcome, Session};
+use crate::shard::Request;
 
 /// Bytes of table for a key: its slot, and its share of the control bytes at a usual fill.
 const TABLE_BYTES_PER_KEY: usize = 10;
@@ -127,8 +128,11 @@ pub fn doctor(s: &mut Session<'_>) -> Outcome {
 
 /// The allocator returns what it does not need by itself, a second or so later: not later than that here.
 pub fn purge(s: &mut Session<'_>) -> Outcome {
-    s.shard.drop_spare_buffers();
-    (s.shard.env.release_memory)();
+    // What is free belongs to the thread that it was allocated by.
+    s.shard.everywhere(|shard| {
+        shard.drop_spare_buffers();
+        shard.request = shard.request.or(Some(Request::ReleaseMemory));
+    });
     s.reply.ok();
     Ok(())
 }
