@@ -416,6 +416,17 @@ pub fn small(fine: bool) -> Vec<Small> {
             ],
         ),
         scenario("called-late", 3, 1, &[(0, "BLPOP a b 0.003; BLPOP c 0"), (1, "RPUSH b y")]),
+        scenario(
+            "called-two",
+            2,
+            0,
+            &[
+                (0, "BLPOP a2 b2 0"),
+                (0, "BLPOP b2 a 0"),
+                (0, "RPUSH a x"),
+                (1, "MULTI; LPOP a; RPUSH b2 y; EXEC"),
+            ],
+        ),
         scenario("monitor", 2, 0, &[(0, "MONITOR | PING"), (1, "SET b 1; GET a")]),
         scenario("expiry", 2, 1, &[(0, "SET b 1 PX 3 | MGET a b"), (1, "GET b | GET b")]),
         scenario("timeout", 2, 1, &[(0, "BLPOP a b 0.003"), (1, "RPUSH b x | LRANGE b 0 -1")]),

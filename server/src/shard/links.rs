@@ -484,14 +484,18 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     primary.set_now(now);
     primary.take_in(boxes);
     primary.set_in_entry(true);
+    let mut first = None;
     match &gather.task {
         Task::Command(command, argv) => primary.run_gathered(gather.origin, command, argv),
-        Task::Serve(number) => primary.serve_gathered(gather.origin, *number),
+        Task::Serve(number) => first = primary.serve_gathered(gather.origin, *number),
         Task::Expire => primary.run_expiry(),
     }
     primary.set_in_entry(false);
     let mut boxes = primary.send_home();
     boxes.push(primary);
+    if let Some(at) = boxes.iter().position(|hand| Some(hand.me()) == first) {
+        boxes.swap(0, at);
+    }
     // Who waits for what was done is called before anybody can know of it, where those are who hear of that.
     for at in 0..if kevy::bug!(ServedAfterGather) { 0 } else { boxes.len() } {
         if boxes[at].realm.is_ready() {
@@ -958,8 +962,9 @@ impl Shard {
         }
     }
 
-    /// A connection of this shard that waits for keys elsewhere: one of them is ready, and all are here.
-    fn serve_gathered(&mut self, origin: Origin, number: u64) {
+    /// A connection of this shard that waits for keys elsewhere: one of them is ready, and all are here. Gives the shard
+    /// where somebody comes before it.
+    fn serve_gathered(&mut self, origin: Origin, number: u64) -> Option<ShardId> {
         let id = origin.conn;
         // It may wait for something else by now, having been served when it was called for another key.
         let waits = self
@@ -967,8 +972,9 @@ impl Shard {
             .is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked)
             && (self.realm.waiters.number(id) == Some(number) || kevy::bug!(CallsOutliveWaits));
         let mut offered = Vec::new();
-        if waits && !kevy::bug!(CalledInVainGoesLast) && !self.has_what_it_waits_for(id) {
-            // Somebody who was called for another key has taken it. It keeps its places.
+        let turn = if waits { self.turn_of(id, origin, number) } else { Turn::Its };
+        if !matches!(turn, Turn::Its) && !kevy::bug!(CalledInVainGoesLast) {
+            // It keeps its places.
             self.everywhere(|shard| offered.extend(shard.realm.waiters.uncall(origin)));
         } else {
             self.everywhere(|shard| offered.extend(shard.realm.take_claim(origin, Some(number))));
@@ -984,18 +990,35 @@ impl Shard {
                 home.realm.offer_again(key);
             }
         }
+        match turn {
+            Turn::AnothersAt(home) => Some(home),
+            Turn::Its | Turn::Nobodys => None,
+        }
     }
 
-    /// Whether one of the keys that a connection waits for holds something for it. All their boxes are here.
-    fn has_what_it_waits_for(&self, id: ConnId) -> bool {
-        let Some(waiter) = self.realm.waiters.get(id) else { return false };
-        let (now, args) = (self.data_now(), waiter.argv.as_args());
-        waiter.block.keys.iter().any(|&index| {
-            let entry = self.realm.keyspace.dbs.find(waiter.db, args.at(index));
-            entry.is_some_and(|entry| {
-                entry.deadline().is_none_or(|deadline| now <= deadline) && waiter.block.kind.matches(entry)
-            })
-        })
+    /// Whose turn it is at the first of its keys that holds something for a connection that waits. All their boxes are here.
+    ///
+    /// The connection was called for one of its keys. What was pushed to another one since then may be what somebody else
+    /// has been called for behind it, or is to be, who blocked before it did. (Whoever blocked first of all comes first for
+    /// each key: somebody's turn it always is.)
+    fn turn_of(&self, id: ConnId, origin: Origin, number: u64) -> Turn {
+        let Some(waiter) = self.realm.waiters.get(id) else { return Turn::Nobodys };
+        let now = self.data_now();
+        let mut keys = waiter.block.keys.iter().map(|&index| waiter.argv.as_args().at(index));
+        let turn = keys.find_map(|key| {
+            let entry = self.realm.keyspace.dbs.find(waiter.db, key)?;
+            let alive = entry.deadline().is_none_or(|deadline| now <= deadline);
+            if !alive || !waiter.block.kind.matches(entry) {
+                return None;
+            }
+            let home = self.realm.keyspace.dbs.home(key);
+            let at = DbKey { db: waiter.db as u32, key: key.into() };
+            let mut present = std::iter::once(self).chain(self.guests.iter().map(|guest| &**guest));
+            let waiters = &present.find(|shard| shard.me() == home)?.realm.waiters;
+            let first = waiters.is_first(&at, (origin, number), |kind| kind.matches(entry));
+            Some(if first || kevy::bug!(ServedOutOfTurn) { Turn::Its } else { Turn::AnothersAt(home) })
+        });
+        turn.unwrap_or(Turn::Nobodys)
     }
 
     /// A key is ready for a connection of another shard, or for one that waits on several: its command runs again with
@@ -1156,6 +1179,15 @@ impl Shard {
         }
         evicted
     }
+}
+
+/// Who takes what one of the keys holds that a connection waits for.
+enum Turn {
+    Its,
+    /// Somebody who blocked before it, and waits for the same key of this shard.
+    AnothersAt(ShardId),
+    /// There is nothing: somebody who was called for another key has taken it.
+    Nobodys,
 }
 
 /// The shards whose connections hear of a command.

@@ -386,6 +386,20 @@ impl Waiters {
         places.iter().map(|place| place.key.clone()).collect()
     }
 
+    /// Whether nobody has waited longer for a key than the connection with this claim, among those that what it holds is
+    /// something for.
+    pub fn is_first(&self, at: &DbKey, who: (Origin, u64), matches: impl Fn(BlockedOn) -> bool) -> bool {
+        let queue = self.queues.get(at);
+        let claims =
+            queue.iter().flat_map(|queue| queue.clients.values()).filter_map(|standing| match standing {
+                Standing::Claim(claim) => Some(claim),
+                // Would have been served.
+                Standing::Here(_) => None,
+            });
+        let mut claims = claims.filter(|claim| matches(claim.kind));
+        claims.next().is_some_and(|first| (first.origin, first.number) == who)
+    }
+
     /// See [`Realm::take_claim`].
     fn take_claim(&mut self, origin: Origin, number: Option<u64>) -> Vec<DbKey> {
         let at = (origin.shard, origin.conn);
