@@ -193,6 +193,8 @@ struct Replay<'h> {
     /// What each client has queued in MULTI.
     queued: Vec<Option<Vec<Argv>>>,
     monitors: BTreeSet<usize>,
+    /// When what is followed happened.
+    instant: u64,
 }
 
 impl<'h> Replay<'h> {
@@ -213,12 +215,14 @@ impl<'h> Replay<'h> {
             deadlines: BTreeMap::new(),
             queued: vec![None; history.operations.len()],
             monitors: BTreeSet::new(),
+            instant: 0,
         }
     }
 
     fn follow(&mut self, event: &Event) -> Result<(), String> {
         let Some(client) = self.history.client(event.client) else { return Ok(()) };
         let now = event.clock as i64;
+        self.instant = event.at.instant;
         match event.happened {
             Happened::Executed | Happened::Blocked => {
                 if self.done[client] == event.number && event.happened == Happened::Executed {
@@ -333,11 +337,22 @@ impl<'h> Replay<'h> {
         self.history.events.iter().any(|event| event.client == id && event.happened == Happened::Closed)
     }
 
+    /// Whether a client had left already. Who leaves is heard of at once, wherever the order is followed to: what is done
+    /// after that may have a position before its last commands, and nobody to hear of it.
+    fn had_left(&self, client: usize) -> bool {
+        let id = self.history.ids[client];
+        let closed = |event: &&Event| event.client == id && event.happened == Happened::Closed;
+        self.history.events.iter().find(closed).is_some_and(|event| event.at.instant < self.instant)
+    }
+
     fn delivered(&mut self, step: Step) -> Result<(), String> {
         step.deliveries.iter().try_for_each(|delivery| self.delivery(delivery))
     }
 
     fn delivery(&mut self, delivery: &Delivery) -> Result<(), String> {
+        if self.had_left(delivery.conn) {
+            return Ok(());
+        }
         let arrived = &mut self.frames[delivery.conn];
         let mut frames: Vec<Frame> = (0..delivery.frames.len()).map_while(|_| arrived.pop_front()).collect();
         for want in &delivery.frames {
@@ -381,7 +396,8 @@ impl<'h> Replay<'h> {
             lines.clear();
             self.monitors.insert(client);
         }
-        for monitor in self.monitors.clone() {
+        let monitors = self.monitors.iter().copied().filter(|&monitor| !self.had_left(monitor));
+        for monitor in monitors.collect::<Vec<_>>() {
             for line in &lines {
                 let quoted: Vec<String> =
                     line.iter().map(|arg| format!("\"{}\"", arg.escape_ascii())).collect();
