@@ -21,7 +21,8 @@ pub struct Counting;
 #[repr(align(64))]
 struct Counter(AtomicUsize);
 
-const COUNTERS: usize = 64;
+/// More than there can be threads: one for each of the most shards, and a few others.
+const COUNTERS: usize = 128;
 static USED: [Counter; COUNTERS] = [const { Counter(AtomicUsize::new(0)) }; COUNTERS];
 static NEXT: AtomicUsize = AtomicUsize::new(0);
 static PEAK: AtomicUsize = AtomicUsize::new(0);
@@ -45,7 +46,9 @@ fn count(delta: usize) {
 
 /// Bytes allocated now.
 pub fn used() -> usize {
-    let sum = USED.iter().fold(0usize, |sum, counter| sum.wrapping_add(counter.0.load(Ordering::Relaxed)));
+    let counters = &USED[..NEXT.load(Ordering::Relaxed).min(COUNTERS)];
+    let sum =
+        counters.iter().fold(0usize, |sum, counter| sum.wrapping_add(counter.0.load(Ordering::Relaxed)));
     PEAK.fetch_max(sum, Ordering::Relaxed);
     sum
 }
@@ -54,6 +57,24 @@ pub fn used() -> usize {
 pub fn peak() -> usize {
     used();
     PEAK.load(Ordering::Relaxed)
+}
+
+/// What was given to the freeing thread and is not free yet.
+static FREEING: AtomicUsize = AtomicUsize::new(0);
+
+/// Something is given to the freeing thread.
+pub fn begin_to_free() {
+    FREEING.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Something that was given to the freeing thread is free.
+pub fn have_freed() {
+    FREEING.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Whether something is about to be free.
+pub fn is_freeing() -> bool {
+    FREEING.load(Ordering::Relaxed) > 0
 }
 
 /// Gives what is free back to the operating system.

@@ -61,6 +61,7 @@ pub fn run(config: Config) -> ExitCode {
         used_memory: memory::used,
         peak_memory: memory::peak,
         release_memory: memory::release,
+        is_freeing: memory::is_freeing,
         usage,
         hold: |micros| std::thread::sleep(Duration::from_micros(micros)),
         apply_config,
@@ -100,7 +101,10 @@ fn free(garbage: &mpsc::Receiver<Garbage>) {
     const LOOK: Duration = Duration::from_millis(500);
     loop {
         match garbage.recv_timeout(LOOK) {
-            Ok(garbage) => drop(garbage),
+            Ok(garbage) => {
+                drop(garbage);
+                memory::have_freed();
+            }
             Err(mpsc::RecvTimeoutError::Timeout) => memory::release_unused(),
             Err(mpsc::RecvTimeoutError::Disconnected) => return,
         }

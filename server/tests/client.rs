@@ -396,6 +396,66 @@ fn a_shard_for_each_processor() {
     assert_eq!(shards, thread::available_parallelism().unwrap().get().min(64).to_string());
 }
 
+/// The limit is one for all shards, however commands reach them.
+#[test]
+fn the_memory_limit_holds_over_all_shards() {
+    const LIMIT: usize = 16 << 20;
+    /// What commands that were let in together, and tables that grow, may take beyond.
+    const SLACK: usize = 2 << 20;
+    let info = |c: &mut Connection, section: &str, field: &str| -> usize {
+        let text: String = redis::cmd("INFO").arg(section).query(c).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
+        value.trim_start_matches(':').trim().parse().unwrap()
+    };
+    for policy in ["noeviction", "allkeys-lru", "volatile-ttl"] {
+        let limit = LIMIT.to_string();
+        let server = Server::start(&["--shards", "3", "--maxmemory", &limit, "--maxmemory-policy", policy]);
+        let refused: usize = thread::scope(|scope| {
+            let writers: Vec<_> = (0..4)
+                .map(|writer| {
+                    let mut c = server.connect();
+                    scope.spawn(move || {
+                        let mut refused = 0;
+                        for round in 0..200 {
+                            let mut pipe = redis::pipe();
+                            pipe.ignore_errors();
+                            for number in 0..20 {
+                                let key = format!("{writer}:{round}:{number}");
+                                pipe.cmd("SET").arg(key).arg("x".repeat(2000)).arg("EX").arg(1000 + round);
+                            }
+                            let answers: Vec<redis::Value> = pipe.query(&mut c).unwrap();
+                            let errors = answers.iter().filter(|answer| **answer != redis::Value::Okay);
+                            refused += errors.count();
+                        }
+                        refused
+                    })
+                })
+                .collect();
+            writers.into_iter().map(|writer| writer.join().unwrap()).sum()
+        });
+        let mut c = server.connect();
+        let used = info(&mut c, "memory", "used_memory");
+        assert!(used < LIMIT + SLACK, "{policy}: {used}");
+        // Any command may evict, also those that ask: not for the next ones.
+        let _: () = redis::cmd("CONFIG").arg(&["SET", "maxmemory", "0"]).query(&mut c).unwrap();
+        let evicted = info(&mut c, "stats", "evicted_keys");
+        assert_eq!((refused > 0, evicted > 0), (policy == "noeviction", policy != "noeviction"), "{policy}");
+        // Whatever could not be written leaves what was: the keys are those that were written less those evicted.
+        let keys: usize = redis::cmd("DBSIZE").query(&mut c).unwrap();
+        assert_eq!(keys, 4 * 200 * 20 - refused - evicted, "{policy}");
+        let by_shard: String = redis::cmd("INFO").arg("kevy").query(&mut c).unwrap();
+        let shares = by_shard.lines().filter_map(|line| line.split("keys=").nth(1)?.split(',').next());
+        for share in shares.map(|share| share.parse::<usize>().unwrap()) {
+            assert!(share > keys / 6, "{policy}: {share} of {keys}");
+        }
+        let _: () = redis::cmd("CONFIG").arg(&["SET", "maxmemory", &limit]).query(&mut c).unwrap();
+        // Reading is allowed, and what makes room makes room for others.
+        let _: Option<String> = c.get("0:0:0").unwrap();
+        let _: () = redis::cmd("FLUSHALL").query(&mut c).unwrap();
+        let _: () = c.set("key", "x".repeat(2000)).unwrap();
+    }
+}
+
 fn blpop(c: &mut Connection, keys: &[&str]) -> (String, usize) {
     redis::cmd("BLPOP").arg(keys).arg(0).query(c).unwrap()
 }

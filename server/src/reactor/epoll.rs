@@ -420,6 +420,7 @@ impl Reactor for Epoll {
     }
 
     fn free(&mut self, garbage: Garbage) {
+        crate::memory::begin_to_free();
         // If the freeing thread is gone, the process is ending: freeing here is as good.
         let _ = self.to_free.send(garbage);
     }

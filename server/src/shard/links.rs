@@ -45,7 +45,7 @@ use std::fmt;
 use std::sync::atomic::Ordering;
 
 use kevy::command::{Command, CommandId, Flags, Handler};
-use kevy::keyspace::{Class, UnixMillis};
+use kevy::keyspace::{Class, EvictionPolicy, UnixMillis};
 use kevy::resp::Argv;
 
 use super::conn::{ClientId, ConnId, Waiting};
@@ -256,6 +256,10 @@ pub struct Links {
     /// The thread was told to wait until some time, and may have to look earlier.
     rescheduled: bool,
     last_wait: u64,
+    /// Whose turn it is to make room.
+    evicts_next: ShardId,
+    /// Where there was nothing to evict when it was looked there last.
+    had_nothing: Shards,
     /// Which command of the batch at the cursor is being executed, counted from 1.
     member: usize,
     witness: Option<std::sync::Arc<Witness>>,
@@ -289,6 +293,8 @@ impl Links {
             in_entry: false,
             rescheduled: false,
             last_wait: 0,
+            evicts_next: me,
+            had_nothing: Shards::NONE,
             member: 0,
             witness,
         }
@@ -305,6 +311,11 @@ impl Links {
     /// See [`At::member`](super::witness::At::member).
     pub(super) fn member(&self) -> usize {
         self.member
+    }
+
+    /// Whether the boxes that are here belong to an entry of the order.
+    pub(super) fn in_entry(&self) -> bool {
+        self.in_entry
     }
 
     pub(super) fn set_member(&mut self, member: usize) {
@@ -1152,32 +1163,39 @@ impl Shard {
         }
     }
 
-    /// Makes room in other boxes that are at home. False if nothing can be evicted there either; a box that is busy
-    /// makes room itself.
-    pub(super) fn evict_elsewhere(&mut self) -> bool {
-        let now = self.now;
-        let Some(links) = self.links.as_deref() else { return false };
-        let others: Vec<Visitor<Shard>> = (0..links.count)
-            .filter(|&shard| shard != links.me)
-            .map(|shard| links.visitors[shard].clone())
-            .collect();
-        let mut evicted = false;
-        for other in others {
-            let Some(hand) = other.take() else {
-                evicted = true;
-                continue;
-            };
-            if let Some(mut hand) = settle(hand, now) {
-                if hand.data(0).evict() {
-                    evicted = true;
-                    hand.commit();
+    /// Evicts a key of one shard after the other in turn, so that no shard's keys go before others that have been used less.
+    /// `None`: nothing can be evicted where it could be looked, but a box is busy that had something last.
+    pub(super) fn evict_anywhere(&mut self) -> Option<bool> {
+        let Some(links) = self.links.as_deref_mut() else { return Some(self.evict_here()) };
+        if self.config.settings.maxmemory_policy == EvictionPolicy::NoEviction {
+            return Some(false);
+        }
+        let (me, count, first) = (links.me, links.count, links.evicts_next);
+        links.evicts_next = (first + 1) % count;
+        let mut busy = Shards::NONE;
+        for other in (first..count).chain(0..first) {
+            let evicted = if other == me { Some(self.evict_here()) } else { self.evict_at(other) };
+            let links = self.links.as_deref_mut().expect("seen above");
+            match evicted {
+                Some(true) => {
+                    links.had_nothing = links.had_nothing.without(other);
+                    return Some(true);
                 }
-                leave(hand, now);
-            } else {
-                evicted = true;
+                Some(false) => links.had_nothing = links.had_nothing.with(Shards::one(other)),
+                None => busy = busy.with(Shards::one(other)),
             }
         }
-        evicted
+        let had_nothing = self.links.as_deref().map_or(Shards::NONE, |links| links.had_nothing);
+        busy.minus(had_nothing).is_empty().then_some(false)
+    }
+
+    /// Evicts a key of another shard. `None`: its box is not at home.
+    fn evict_at(&mut self, other: ShardId) -> Option<bool> {
+        let hand = self.links.as_deref().and_then(|links| links.take_other(other))?;
+        let mut hand = settle(hand, self.now)?;
+        let evicted = hand.evict_here();
+        leave(hand, self.now);
+        Some(evicted)
     }
 }
 

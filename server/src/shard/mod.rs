@@ -96,6 +96,8 @@ pub struct Environment {
     pub peak_memory: fn() -> usize,
     /// Gives memory that is free back to the operating system.
     pub release_memory: fn(),
+    /// Whether [`Garbage`] is being freed.
+    pub is_freeing: fn() -> bool,
     /// What the operating system has counted for this process.
     pub usage: fn() -> Usage,
     /// Does nothing for so many microseconds (DEBUG SLEEP).
@@ -120,6 +122,7 @@ impl Environment {
             used_memory: || 0,
             peak_memory: || 0,
             release_memory: || {},
+            is_freeing: || false,
             usage: Usage::default,
             hold: |_| {},
             apply_config: |_, _, _| Ok(()),

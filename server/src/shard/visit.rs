@@ -13,7 +13,7 @@
 use kevy::resp::Decoder;
 
 use super::conn::ConnId;
-use super::links::{ShardId, Shards, leave, settle};
+use super::links::{Links, ShardId, Shards, leave, settle};
 use super::together::is_plain;
 use super::{Batch, Shard, gates};
 use crate::order::place::Hand;
@@ -94,7 +94,7 @@ impl Shard {
     /// Boxes that were visited go home, once they have served those who wait for what was done there. (Their threads would,
     /// before anything else, but would have to be woken.)
     pub(super) fn end_stay(&mut self) {
-        if self.guests.is_empty() {
+        if self.guests.is_empty() || self.links.as_deref().is_some_and(Links::in_entry) {
             return;
         }
         for mut hand in self.send_home() {
