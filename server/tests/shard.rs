@@ -793,6 +793,30 @@ fn a_large_value_is_shared_by_all_who_read_it_and_counts_for_each() {
 }
 
 #[test]
+fn large_elements_are_shared_too_and_arrive_as_they_were() {
+    let large = "v".repeat(kevy::value::LARGE_STRING);
+    let (hash, list) = (format!("HSET k f {large} g small"), format!("RPUSH k a {large} b"));
+    for (make, read, change, expected) in [
+        (&hash, "HGET k f", "HSET k f other", bulk(&large)),
+        (&hash, "HMGET k g f none", "DEL k", format!("*3 {} {} $-1", bulk("small"), bulk(&large))),
+        (&hash, "HGETDEL k FIELDS 1 f", "DEL k", format!("*1 {}", bulk(&large))),
+        (&list, "LINDEX k 1", "LSET k 1 other", bulk(&large)),
+        (&list, "LINDEX k -2", "LTRIM k 0 0", bulk(&large)),
+    ] {
+        let mut world = World::new();
+        let (reader, writer) = (world.connect(), world.connect());
+        world.call(writer, make);
+        world.stall(reader);
+        world.send(reader, &multibulk(read));
+        let [_, sent] = world.memory.stalled[&reader][0].rest();
+        assert_eq!(sent.len(), large.len(), "{read}");
+        world.call(writer, change);
+        world.take_up(reader);
+        assert_eq!(world.output(reader), expected, "{read}");
+    }
+}
+
+#[test]
 fn a_large_reply_can_be_skipped_or_belong_to_a_transaction() {
     let large = "v".repeat(kevy::value::LARGE_STRING);
     let mut world = World::new();

@@ -6,6 +6,7 @@ use super::{
 use crate::keyspace::Class;
 use crate::number::{LongDouble, parse_i64};
 use crate::resp::{Args, Protocol, Reply};
+use crate::value::LARGE_STRING;
 use crate::value::hash::Hash;
 use crate::value::listpack::Item;
 
@@ -24,6 +25,18 @@ fn bulk_or_null(reply: &mut Reply<'_>, item: Option<Item<'_>>) {
     match item {
         Some(item) => bulk(reply, item),
         None => reply.null(),
+    }
+}
+
+/// Answers a field's value; a large one is lent.
+fn value_or_null(reply: &mut Reply<'_>, hash: Option<&Hash>, field: &[u8]) {
+    let value = hash.and_then(|hash| hash.get(field));
+    if value.is_some_and(|value| value.len() >= LARGE_STRING)
+        && let Some(large) = hash.and_then(|hash| hash.large(field))
+    {
+        reply.large(large);
+    } else {
+        bulk_or_null(reply, value);
     }
 }
 
@@ -157,7 +170,7 @@ pub fn hgetdel(c: &mut Call<'_>) -> Outcome {
         None => fields.iter().for_each(|_| reply.null()),
         Some(hash) => {
             for field in fields.iter() {
-                bulk_or_null(reply, hash.get(field));
+                value_or_null(reply, Some(hash), field);
                 removed += usize::from(hash.remove(field));
             }
             emptied = hash.is_empty();
@@ -188,7 +201,7 @@ fn report_removed(c: &mut Call<'_>, removed: usize, emptied: bool) {
 pub fn hget(c: &mut Call<'_>) -> Outcome {
     let (key, field) = (c.arg(1), c.arg(2));
     let Call { data, reply, .. } = c;
-    bulk_or_null(reply, data.hash(key)?.and_then(|hash| hash.get(field)));
+    value_or_null(reply, data.hash(key)?, field);
     Ok(())
 }
 
@@ -199,7 +212,7 @@ pub fn hmget(c: &mut Call<'_>) -> Outcome {
     let hash = data.hash(key)?;
     reply.array(fields.len());
     for field in fields.iter() {
-        bulk_or_null(reply, hash.and_then(|hash| hash.get(field)));
+        value_or_null(reply, hash, field);
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use super::parse::{EndPoint, parse_timeout};
 use super::{BlockedOn, Call, CommandError, Outcome, TimeoutReply};
 use crate::keyspace::{Class, UnixMillis};
 use crate::resp::{Aggregate, Args, Reply};
+use crate::value::LARGE_STRING;
 use crate::value::list::{End, List};
 use crate::value::listpack::Item;
 
@@ -216,10 +217,17 @@ pub fn lindex(c: &mut Call<'_>) -> Outcome {
     let index = c.int(2);
     match c.data.list(c.args.at(1))? {
         None => c.reply.null(),
-        Some(list) => match list.get(index?) {
-            None => c.reply.null(),
-            Some(item) => element(&mut c.reply, item),
-        },
+        Some(list) => {
+            let index = index?;
+            match list.get(index) {
+                None => c.reply.null(),
+                Some(item) if item.len() < LARGE_STRING => element(&mut c.reply, item),
+                Some(item) => match list.large(index) {
+                    Some(large) => c.reply.large(large),
+                    None => element(&mut c.reply, item),
+                },
+            }
+        }
     }
     Ok(())
 }

@@ -9,11 +9,13 @@
 //! Member  [length][bytes]
 //! Scored  [score f64][length][bytes]
 //! Field   [length and deadline mark][length of value][deadline u64, if marked][field][value]
+//!         [length and deadline mark][SHARED         ][deadline u64, if marked][field]..[Large], aligned
 //! ```
 //!
 //! Invariant: the size of the allocation is a function of the header, so nothing else has to be stored to free it.
 #![allow(unsafe_code)]
 
+use super::{LARGE_STRING, Large, LargeString};
 use crate::keyspace::table::{Slot, prefetch_line};
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::fmt;
@@ -21,10 +23,12 @@ use std::ptr::NonNull;
 
 /// First byte of a length that follows in eight bytes.
 const LONG: u8 = 0xff;
+/// In the place of a field's value length: the value is a [`Large`] string elsewhere.
+const SHARED: u8 = 0xfe;
 
 /// Bytes that a length takes.
 fn length_size(length: usize) -> usize {
-    if length < LONG as usize { 1 } else { 9 }
+    if length < SHARED as usize { 1 } else { 9 }
 }
 
 /// Write a length; returns what follows.
@@ -34,7 +38,7 @@ fn length_size(length: usize) -> usize {
 unsafe fn write_length(at: *mut u8, length: usize) -> *mut u8 {
     // SAFETY: by contract.
     unsafe {
-        if length < LONG as usize {
+        if length < SHARED as usize {
             at.write(length as u8);
             at.add(1)
         } else {
@@ -231,7 +235,22 @@ impl fmt::Debug for Scored {
 /// A field and its value, with a deadline if it has one: the element of a hash.
 pub struct Field(NonNull<u8>);
 
-owned_blob!(Field);
+// SAFETY: the blob owns its bytes, and a `Large` string may be sent.
+unsafe impl Send for Field {}
+// SAFETY: `&self` methods only read, and a `Large` string may be shared.
+unsafe impl Sync for Field {}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        let layout = layout(self.allocation());
+        if let Some(large) = self.large_at() {
+            // SAFETY: written by `with_large`, and not used after this.
+            unsafe { large.drop_in_place() }
+        }
+        // SAFETY: allocated by `allocate` with the size the header still gives.
+        unsafe { dealloc(self.0.as_ptr(), layout) }
+    }
+}
 
 /// In the first byte of a field: there is a deadline.
 const DATED: u8 = 0x80;
@@ -241,17 +260,25 @@ const LONG_FIELD: u8 = 0x7f;
 /// Where the parts of a [`Field`] are.
 struct FieldParts {
     field_length: usize,
-    value_length: usize,
+    /// `None` if the value is shared.
+    value_length: Option<usize>,
     deadline: Option<*mut u8>,
     field: *mut u8,
 }
 
 impl FieldParts {
-    fn size(field: usize, value: usize, dated: bool) -> usize {
+    fn size(field: usize, value: Option<usize>, dated: bool) -> usize {
         let field_prefix = if field < LONG_FIELD as usize { 1 } else { 9 };
-        field_prefix + length_size(value) + if dated { 8 } else { 0 } + field + value
+        let deadline = if dated { 8 } else { 0 };
+        match value {
+            Some(value) => field_prefix + length_size(value) + deadline + field + value,
+            None => (field_prefix + 1 + deadline + field).next_multiple_of(8) + size_of::<Large>(),
+        }
     }
 }
+
+// At the end of a blob whose size is a multiple of 8, it is aligned.
+const _: () = assert!(align_of::<Large>() <= 8 && size_of::<Large>() == 8);
 
 impl Field {
     pub fn new(field: &[u8], value: &[u8]) -> Self {
@@ -260,33 +287,32 @@ impl Field {
 
     /// A field that expires at `deadline`, in Unix milliseconds.
     pub fn with_deadline(field: &[u8], value: &[u8], deadline: Option<u64>) -> Self {
-        let blob = allocate(FieldParts::size(field.len(), value.len(), deadline.is_some()));
-        let mark = if deadline.is_some() { DATED } else { 0 };
+        if value.len() >= LARGE_STRING {
+            return Self::with_large(field, Large::new(value.to_vec().into()), deadline);
+        }
+        let blob = allocate(FieldParts::size(field.len(), Some(value.len()), deadline.is_some()));
         // SAFETY: allocated with the size of what is written.
         unsafe {
-            let mut at = blob.as_ptr();
-            if field.len() < LONG_FIELD as usize {
-                at.write(field.len() as u8 | mark);
-                at = at.add(1);
-            } else {
-                at.write(LONG_FIELD | mark);
-                at.add(1).cast::<u64>().write_unaligned(field.len() as u64);
-                at = at.add(9);
-            }
-            at = write_length(at, value.len());
-            if let Some(deadline) = deadline {
-                at.cast::<u64>().write_unaligned(deadline);
-                at = at.add(8);
-            }
-            write_bytes(at, field);
-            write_bytes(at.add(field.len()), value);
+            let at = write_field(blob.as_ptr(), field, Some(value.len()), deadline);
+            write_bytes(at, value);
+        }
+        Self(blob)
+    }
+
+    fn with_large(field: &[u8], value: Large, deadline: Option<u64>) -> Self {
+        let size = FieldParts::size(field.len(), None, deadline.is_some());
+        let blob = allocate(size);
+        // SAFETY: allocated with the size of what is written, and aligned: see above.
+        unsafe {
+            write_field(blob.as_ptr(), field, None, deadline);
+            blob.as_ptr().add(size - size_of::<Large>()).cast::<Large>().write(value);
         }
         Self(blob)
     }
 
     #[inline(always)]
     fn parts(&self) -> FieldParts {
-        // SAFETY: written by `with_deadline`.
+        // SAFETY: written by `write_field`.
         unsafe {
             let at = self.0.as_ptr();
             let first = at.read();
@@ -295,7 +321,13 @@ impl Field {
             } else {
                 (at.add(1).cast::<u64>().read_unaligned() as usize, at.add(9))
             };
-            let (value_length, at) = read_length(at);
+            let (value_length, at) = match at.read() {
+                SHARED => (None, at.add(1)),
+                _ => {
+                    let (length, at) = read_length(at);
+                    (Some(length), at)
+                }
+            };
             let (deadline, field) = if first & DATED != 0 { (Some(at), at.add(8)) } else { (None, at) };
             FieldParts { field_length, value_length, deadline, field }
         }
@@ -304,21 +336,42 @@ impl Field {
     #[inline]
     pub fn field(&self) -> &[u8] {
         let parts = self.parts();
-        // SAFETY: written by `with_deadline`.
+        // SAFETY: written by `write_field`.
         unsafe { std::slice::from_raw_parts(parts.field, parts.field_length) }
     }
 
     #[inline]
     pub fn value(&self) -> &[u8] {
         let parts = self.parts();
-        // SAFETY: written by `with_deadline`.
-        unsafe { std::slice::from_raw_parts(parts.field.add(parts.field_length), parts.value_length) }
+        match parts.value_length {
+            // SAFETY: written by `with_deadline`.
+            Some(length) => unsafe {
+                std::slice::from_raw_parts(parts.field.add(parts.field_length), length)
+            },
+            None => self.large().expect("it is shared"),
+        }
+    }
+
+    /// The value, if it is one that can be shared.
+    pub fn large(&self) -> Option<&Large> {
+        // SAFETY: written by `with_large`.
+        self.large_at().map(|large| unsafe { &*large })
+    }
+
+    /// Where a shared value is.
+    fn large_at(&self) -> Option<*mut Large> {
+        if self.parts().value_length.is_some() {
+            return None;
+        }
+        let at = self.allocation() - size_of::<Large>();
+        // SAFETY: the allocation ends with it.
+        Some(unsafe { self.0.as_ptr().add(at).cast() })
     }
 
     /// Replace the value; the deadline stays.
     pub fn set_value(&mut self, value: &[u8]) {
         let parts = self.parts();
-        if parts.value_length == value.len() {
+        if parts.value_length == Some(value.len()) {
             // SAFETY: same length, inside the allocation; `value` cannot borrow from `self`, which is borrowed
             // exclusively.
             unsafe { write_bytes(parts.field.add(parts.field_length), value) };
@@ -330,7 +383,7 @@ impl Field {
     /// When the field expires, in Unix milliseconds.
     #[inline]
     pub fn deadline(&self) -> Option<u64> {
-        // SAFETY: written by `with_deadline`.
+        // SAFETY: written by `write_field`.
         self.parts().deadline.map(|at| unsafe { at.cast::<u64>().read_unaligned() })
     }
 
@@ -340,14 +393,65 @@ impl Field {
             // SAFETY: inside the allocation, borrowed exclusively.
             (Some(at), Some(deadline)) => unsafe { at.cast::<u64>().write_unaligned(deadline) },
             (None, None) => {}
-            _ => *self = Self::with_deadline(self.field(), self.value(), deadline),
+            _ => *self = self.dated(deadline),
         }
     }
 
-    /// Bytes of the allocation.
-    pub fn memory(&self) -> usize {
+    /// The same field with this deadline.
+    fn dated(&self, deadline: Option<u64>) -> Self {
+        match self.large() {
+            Some(large) => Self::with_large(self.field(), large.clone(), deadline),
+            None => Self::with_deadline(self.field(), self.value(), deadline),
+        }
+    }
+
+    /// Bytes of the blob.
+    fn allocation(&self) -> usize {
         let parts = self.parts();
         FieldParts::size(parts.field_length, parts.value_length, parts.deadline.is_some())
+    }
+
+    /// Bytes allocated, those of a shared value included.
+    pub fn memory(&self) -> usize {
+        self.allocation() + self.large().map_or(0, |large| size_of::<LargeString>() + large.capacity())
+    }
+}
+
+/// Write the header and name of a field; returns what follows.
+///
+/// # Safety
+/// So many bytes may be written at `at`, which no reference covers.
+unsafe fn write_field(
+    at: *mut u8,
+    field: &[u8],
+    value_length: Option<usize>,
+    deadline: Option<u64>,
+) -> *mut u8 {
+    let mark = if deadline.is_some() { DATED } else { 0 };
+    // SAFETY: by contract.
+    unsafe {
+        let mut at = at;
+        if field.len() < LONG_FIELD as usize {
+            at.write(field.len() as u8 | mark);
+            at = at.add(1);
+        } else {
+            at.write(LONG_FIELD | mark);
+            at.add(1).cast::<u64>().write_unaligned(field.len() as u64);
+            at = at.add(9);
+        }
+        at = match value_length {
+            Some(length) => write_length(at, length),
+            None => {
+                at.write(SHARED);
+                at.add(1)
+            }
+        };
+        if let Some(deadline) = deadline {
+            at.cast::<u64>().write_unaligned(deadline);
+            at = at.add(8);
+        }
+        write_bytes(at, field);
+        at.add(field.len())
     }
 }
 
@@ -368,7 +472,7 @@ impl Slot for Field {
 
 impl Clone for Field {
     fn clone(&self) -> Self {
-        Self::with_deadline(self.field(), self.value(), self.deadline())
+        self.dated(self.deadline())
     }
 }
 
@@ -433,6 +537,22 @@ mod tests {
                 assert_eq!(Slot::deadline(&field), u64::MAX);
             }
         }
+    }
+
+    #[test]
+    fn a_large_value_is_shared_with_copies_and_lives_as_long_as_any() {
+        let (name, value) = (bytes(9, 1), bytes(LARGE_STRING, 2));
+        let mut field = Field::with_deadline(&name, &value, Some(7));
+        let shared = field.large().unwrap().clone();
+        assert!(Field::new(&name, &value[1..]).large().is_none());
+        let copy = field.clone();
+        assert_eq!((copy.value().as_ptr(), copy.deadline()), (shared.as_ptr(), Some(7)));
+        field.set_deadline(None);
+        assert_eq!((field.value().as_ptr(), Large::strong_count(&shared)), (shared.as_ptr(), 3));
+        field.set_value(&value[1..]);
+        drop(copy);
+        assert_eq!((Large::strong_count(&shared), &shared[..]), (1, &value[..]));
+        assert_eq!(field.value(), &value[1..]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!
 //! An empty hash may exist only within a command; the keyspace deletes it afterwards.
 
+use super::Large;
 use super::blob::Field;
 use super::listpack::{self, Cursor, Item, Listpack};
 use super::set::Choice;
@@ -141,6 +142,14 @@ impl Hash {
         match &self.repr {
             Repr::Listpack(pack) => find_value(pack, field).map(|cursor| pack.get(cursor)),
             Repr::Table(fields) => fields.table.find(field).map(|found| Item::Bytes(found.value())),
+        }
+    }
+
+    /// The field's value, if it is one that can be shared.
+    pub fn large(&self, field: &[u8]) -> Option<&Large> {
+        match &self.repr {
+            Repr::Listpack(_) => None,
+            Repr::Table(fields) => fields.table.find(field)?.large(),
         }
     }
 

@@ -12,6 +12,7 @@
 //! An empty list may exist only within a command; the keyspace deletes it afterwards.
 
 use super::listpack::{self, Item, Listpack};
+use super::{Large, LargeString};
 use std::collections::{VecDeque, vec_deque};
 
 /// What decides about encodings: settings of the server, passed with every change.
@@ -264,6 +265,16 @@ impl List {
                     Node::Plain(value) => Some(Item::Bytes(value)),
                 }
             }
+        }
+    }
+
+    /// The element, if it is one that can be shared.
+    pub fn large(&self, index: i64) -> Option<&Large> {
+        let Repr::Quicklist(quicklist) = &self.repr else { return None };
+        let (at, _) = quicklist.locate(self.resolve(index)?)?;
+        match &quicklist.nodes[at] {
+            Node::Plain(value) => Some(value),
+            Node::Packed { .. } => None,
         }
     }
 
@@ -610,7 +621,7 @@ enum Node {
         pack: Listpack,
         count: u32,
     },
-    Plain(Box<[u8]>),
+    Plain(Large),
 }
 
 /// What an entry takes beside its bytes, estimated from above.
@@ -707,7 +718,7 @@ impl Quicklist {
         let wanted = Item::new(value);
         self.nodes.iter().enumerate().find_map(|(at, node)| match node {
             Node::Packed { pack, .. } => Some((at, pack.iter().position(|item| item == wanted)?)),
-            Node::Plain(plain) => (**plain == *value).then_some((at, 0)),
+            Node::Plain(plain) => (plain[..] == *value).then_some((at, 0)),
         })
     }
 
@@ -778,7 +789,7 @@ impl Quicklist {
                 let cursor = pack.seek(offset).expect("the offset is below the node's length");
                 pack.replace(cursor, value);
             }
-            Node::Plain(plain) if large => *plain = value.into(),
+            Node::Plain(plain) if large => *plain = shared(value),
             Node::Plain(_) => {
                 self.insert(at, 0, End::Back, value, &limits);
                 self.nodes.remove(at);
@@ -842,7 +853,7 @@ impl Quicklist {
                     removed += here;
                 }
                 Node::Plain(plain) => {
-                    if **plain == *value {
+                    if plain[..] == *value {
                         self.nodes[at] = Node::packed(Listpack::new());
                         removed += 1;
                     }
@@ -901,7 +912,7 @@ impl Node {
     /// the end `grows`.
     fn with_value(value: &[u8], capacity: usize, grows: End, limits: &ListLimits) -> Node {
         if limits.is_large(value.len()) {
-            return Node::Plain(value.into());
+            return Node::Plain(shared(value));
         }
         let mut pack = match grows {
             End::Front => Listpack::with_room_before(capacity),
@@ -921,7 +932,7 @@ impl Node {
     fn memory(&self) -> usize {
         match self {
             Node::Packed { pack, .. } => pack.memory(),
-            Node::Plain(value) => value.len(),
+            Node::Plain(value) => size_of::<LargeString>() + value.capacity(),
         }
     }
 
@@ -962,9 +973,13 @@ impl From<ListNode> for Node {
     fn from(node: ListNode) -> Node {
         match node {
             ListNode::Packed(pack) => Node::packed(pack),
-            ListNode::Plain(value) => Node::Plain(value.into_boxed_slice()),
+            ListNode::Plain(value) => Node::Plain(Large::new(value.into())),
         }
     }
+}
+
+fn shared(value: &[u8]) -> Large {
+    Large::new(value.to_vec().into())
 }
 
 /// Whether a packed node takes one more element.
