@@ -112,7 +112,7 @@ fn serve(args: Vec<OsString>) -> ExitCode {
                 eprintln!("{}: {error}", directory.display());
                 return ExitCode::FAILURE;
             }
-            kevy_server::runtime::run(loaded.config)
+            kevy_server::runtime::run(loaded.config, None)
         }
         Invocation::Print(text) => {
             println!("{text}");

@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::PathBuf;
 
 use crate::config::os_reason;
 use crate::log::Level;
@@ -43,16 +43,31 @@ pub fn daemonize() -> io::Result<()> {
     Ok(())
 }
 
-pub fn write_pidfile(path: &Path) -> io::Result<()> {
-    writeln!(File::create(path)?, "{}", std::process::id())
+/// The file that tells the number of this process, as long as it serves.
+pub struct PidFile(PathBuf);
+
+impl PidFile {
+    /// Writes the file. A server does without if it cannot be written.
+    pub fn write(path: PathBuf) -> Option<Self> {
+        let written = File::create(&path).and_then(|mut file| writeln!(file, "{}", std::process::id()));
+        match written {
+            Ok(()) => Some(Self(path)),
+            Err(error) => {
+                log!(Level::Warning, "Failed to write PID file: {}", os_reason(&error));
+                None
+            }
+        }
+    }
 }
 
-/// Removes the pid file at the end; one that somebody else has removed is no matter.
-pub fn remove_pidfile(path: &Path) {
-    if let Err(error) = fs::remove_file(path)
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        log!(Level::Warning, "Failed to remove the PID file: {}", os_reason(&error));
+impl Drop for PidFile {
+    /// One that somebody else has removed is no matter.
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log!(Level::Warning, "Failed to remove the PID file: {}", os_reason(&error));
+        }
     }
 }
 

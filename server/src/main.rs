@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use kevy_server::cli::{self, Invocation};
-use kevy_server::config::{Fatal, Loaded};
+use kevy_server::config::{Fatal, Loaded, os_reason};
 use kevy_server::log::{Level, Role};
 use kevy_server::{VERSION, daemon, log};
 
@@ -51,7 +51,8 @@ fn start(loaded: Loaded) -> Result<ExitCode, String> {
     let Loaded { mut config, without_effect, warnings, configured } = loaded;
     let process = &config.process;
     let dir = Path::new(OsStr::from_bytes(&process.dir));
-    std::env::set_current_dir(dir).map_err(|error| format!("Can't chdir to '{}': {error}", dir.display()))?;
+    std::env::set_current_dir(dir)
+        .map_err(|error| format!("Can't chdir to '{}': {}", dir.display(), os_reason(&error)))?;
     let absolute = |path: &[u8]| (!path.is_empty()).then(|| dir.join(OsStr::from_bytes(path)));
 
     log::set_level(process.loglevel);
@@ -88,14 +89,5 @@ fn start(loaded: Loaded) -> Result<ExitCode, String> {
 
     log::set_role(Role::Master);
     config.network.maxclients = daemon::adjust_open_files_limit(config.network.maxclients)?;
-    if let Some(path) = &pidfile
-        && let Err(error) = daemon::write_pidfile(path)
-    {
-        log!(Level::Warning, "Failed to write PID file: {}", kevy_server::config::os_reason(&error));
-    }
-    let code = kevy_server::runtime::run(config);
-    if let Some(path) = &pidfile {
-        daemon::remove_pidfile(path);
-    }
-    Ok(code)
+    Ok(kevy_server::runtime::run(config, pidfile))
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use kevy::keyspace::Garbage;
 use socket2::Socket;
 
-use crate::config::Config;
+use crate::config::{Config, os_reason};
 use crate::log::Level;
 use crate::reactor::several::{self, Bell, Limits};
 use crate::reactor::{self, epoll};
@@ -21,14 +21,15 @@ use crate::shard::witness::Witness;
 use crate::shard::{Environment, Shard, System, Usage};
 use crate::{ahead, clock, daemon, listen, log, memory, sys};
 
-/// Runs the server until it is asked to stop.
-pub fn run(config: Config) -> ExitCode {
+/// Runs the server until it is asked to stop. The pid file is written when the server listens: one that cannot leaves
+/// the file of another that does.
+pub fn run(config: Config, pidfile: Option<PathBuf>) -> ExitCode {
     let started = Instant::now();
     clock::start();
     if config.process.disable_thp
         && let Err(error) = sys::disable_huge_pages()
     {
-        log!(Level::Warning, "Unable to disable transparent huge pages: {}", reason(&error));
+        log!(Level::Warning, "Unable to disable transparent huge pages: {}", os_reason(&error));
     }
     let mut listeners = match listen::open(&config) {
         Ok(listeners) => listeners,
@@ -39,6 +40,7 @@ pub fn run(config: Config) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let _pidfile = pidfile.and_then(daemon::PidFile::write);
     let signals = match stop_signals() {
         Ok(signals) => signals,
         Err(error) => {
@@ -54,7 +56,7 @@ pub fn run(config: Config) -> ExitCode {
         return ExitCode::FAILURE;
     }
     if let Err(error) = ahead::start() {
-        log!(Level::Notice, "Memory is provided when it is needed, not before: {}", reason(&error));
+        log!(Level::Notice, "Memory is provided when it is needed, not before: {}", os_reason(&error));
     }
     let environment = Environment {
         stopwatch: clock::micros,
@@ -272,7 +274,7 @@ fn apply_config(
         }
     }
     if changed.contains(&"dir") {
-        std::env::set_current_dir(path(&new.process.dir)).map_err(|error| ("dir", reason(&error)))?;
+        std::env::set_current_dir(path(&new.process.dir)).map_err(|error| ("dir", os_reason(&error)))?;
     }
     if let Some(&name) = changed.iter().find(|name| matches!(**name, "port" | "bind"))
         && let Err(warning) = listen::change(old, new)
@@ -298,12 +300,6 @@ fn apply_config(
 
 fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
-}
-
-/// The system's own words, without Rust's number behind them.
-fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or_default().to_string()
 }
 
 /// A stream that gets a byte for each SIGTERM or SIGINT. SIGHUP and SIGPIPE are ignored.

@@ -62,6 +62,20 @@ fn a_missing_file_is_one_line_of_log() {
     assert_eq!(line.lines().count(), 1);
 }
 
+#[test]
+fn a_server_that_cannot_listen_leaves_the_pid_file_of_the_one_that_does() {
+    let dir = std::env::temp_dir().join(format!("kevy-pidfile-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let (dir, taken) = (dir.to_str().unwrap(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = taken.local_addr().unwrap().port().to_string();
+    let pidfile = format!("{dir}/pid");
+    fs::write(&pidfile, "another's").unwrap();
+    let output = kevy(&["--port", &port, "--dir", dir, "--pidfile", &pidfile], "");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(&pidfile).unwrap(), "another's");
+    fs::remove_dir_all(dir).unwrap();
+}
+
 /// With nothing to listen on the server ends by itself, after its greeting.
 #[test]
 fn the_log_goes_to_the_file_and_keeps_to_its_level() {
