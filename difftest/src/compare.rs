@@ -99,11 +99,14 @@ pub fn has_ties(argv: &[Vec<u8>]) -> bool {
     has(b"by") && has(b"alpha")
 }
 
-/// SORT … ALPHA BY with STORE or LIMIT: the model says nothing about the order of equal weights.
+/// SORT … ALPHA BY with STORE or LIMIT: the model says nothing about the order of equal weights. Nor does it about which
+/// elements of a set LIMIT leaves if none is sorted, and what GET looks up then can be heard of.
 pub fn sorts_in_open_order(argv: &[Vec<u8>]) -> bool {
     let has = |word: &[u8]| argv.iter().any(|arg| arg.eq_ignore_ascii_case(word));
     let sorts = row(argv).is_some_and(|row| matches!(row.id, CommandId::Sort | CommandId::SortRo));
-    sorts && has_ties(argv) && (has(b"store") || has(b"limit"))
+    sorts
+        && (has_ties(argv) && (has(b"store") || has(b"limit"))
+            || is_unsorted(argv) && has(b"limit") && has(b"get"))
 }
 
 /// Whether a frame is a message that came by a pattern.

@@ -425,10 +425,6 @@ impl Recorder {
         }
         let outputs =
             self.outputs(row.map(|row| compare::mode(row, argv_of_input(input))).zip(Some(conn)))?;
-        let replies = |outputs: &[(usize, Output)], conn| {
-            outputs.iter().any(|(other, output)| *other == conn && !is_push(output))
-        };
-        self.waiting.retain(|&waiting| !replies(&outputs, waiting));
         if let Some(row) = row {
             match row.id {
                 CommandId::Multi if outputs.contains(&(conn, Output::Frame(b"+OK\r\n".to_vec()))) => {
@@ -438,7 +434,7 @@ impl Recorder {
                 _ => {}
             }
             let waits = row.flags.contains(Flags::BLOCKING) && !self.queueing.contains(&conn);
-            if waits && !replies(&outputs, conn) {
+            if waits && !has_reply(&outputs, conn) {
                 self.waiting.insert(conn);
             }
         }
@@ -500,8 +496,14 @@ impl Recorder {
             self.wires.remove(&conn);
             self.queueing.remove(&conn);
         }
+        self.waiting.retain(|&waiting| !has_reply(&outputs, waiting));
         Ok(outputs)
     }
+}
+
+/// Whether a command of this connection was answered.
+fn has_reply(outputs: &[(usize, Output)], conn: usize) -> bool {
+    outputs.iter().any(|(other, output)| *other == conn && !is_push(output))
 }
 
 fn is_end(error: &io::Error) -> bool {
