@@ -76,5 +76,8 @@ for protocol in (2, 3):
     # A lock as applications write it, without scripts.
     assert r.set("lock", "token", nx=True, px=10_000) and not r.set("lock", "other", nx=True, px=10_000)
     assert r.getdel("lock") == "token"
+    assert r.wait(0, 0) == 0 and r.wait(1, 10) == 0
+    assert r.acl_whoami() == "default"
+    assert "flags" in r.client_trackinginfo()
     assert r.client_list()[0]["lib-name"].startswith("redis-py")
 print("  redis-py: both protocols")

@@ -339,6 +339,7 @@ pub fn never(id: CommandId, cell: &Cell) -> Option<&'static str> {
     Some(match (outcome, id) {
         (Outcome::Ok, LatencyGraph) => "no event of latency happens",
         (Outcome::Ok, ReadOnly | ReadWrite) => "the servers are no cluster",
+        (Outcome::Ok, ClientCaching) => "no client's keys are tracked",
         (Outcome::Ok, ConfigRewrite) => "the servers have no file of configuration",
         (Outcome::Ok, Shutdown) => "the servers must go on",
         (Outcome::Error, Quit) => "it takes any words",

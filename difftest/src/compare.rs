@@ -72,7 +72,7 @@ pub fn mode(row: &Command, argv: &[Vec<u8>]) -> Mode {
         Debug if argv.get(1).is_some_and(|name| name.eq_ignore_ascii_case(b"digest-value")) => Mode::Digests,
         MemoryUsage => Mode::Size,
         // About all commands of a server; the check of the table looks at them one by one.
-        Command | CommandCount | CommandList | CommandDocs | CommandInfo => Mode::Kind,
+        Command | CommandCount | CommandList | CommandDocs | CommandInfo | AclCat => Mode::Kind,
         PubSubChannels | PubSubShardChannels => Mode::AnyOrder,
         Sort | SortRo if is_unsorted(argv) || has_ties(argv) => {
             match argv.iter().any(|arg| arg.eq_ignore_ascii_case(b"limit")) {

@@ -336,12 +336,11 @@ fn has_several_replies(id: CommandId) -> bool {
 
 /// How many seconds a blocking command is willing to wait, if that is a number.
 fn timeout(argv: &Argv) -> Option<f64> {
-    use CommandId::{BLMPop, BZMPop};
-    let timeout = match compare::row(argv).map(|row| row.id) {
-        Some(BLMPop | BZMPop) => argv.get(1),
-        _ => argv.last(),
-    };
-    std::str::from_utf8(timeout?).ok()?.trim().parse().ok()
+    use CommandId::{BLMPop, BZMPop, Wait, WaitAof};
+    let id = compare::row(argv).map(|row| row.id);
+    let timeout = if matches!(id, Some(BLMPop | BZMPop)) { argv.get(1) } else { argv.last() };
+    let timeout: f64 = std::str::from_utf8(timeout?).ok()?.trim().parse().ok()?;
+    Some(if matches!(id, Some(Wait | WaitAof)) { timeout / 1000.0 } else { timeout })
 }
 
 /// Nothing comes on a connection that the server has closed.

@@ -23,13 +23,13 @@ const BEHIND: u64 = 4_000;
 const RECORDS: u64 = 60_000;
 
 /// Commands that cannot fail, whatever they are given: a COMMAND with arguments is another row's.
-const NEVER_FAIL: [CommandId; 5] = {
+const NEVER_FAIL: [CommandId; 6] = {
     use CommandId::*;
-    [Command, CommandDocs, Unsubscribe, PUnsubscribe, SUnsubscribe]
+    [Command, CommandDocs, CommandInfo, Unsubscribe, PUnsubscribe, SUnsubscribe]
 };
 
-/// Commands that cannot succeed in such a plan: no event of latency happens.
-const NEVER_SUCCEED: [CommandId; 1] = [CommandId::LatencyGraph];
+/// Commands that cannot succeed in such a plan: no event of latency happens, and no client's keys are tracked.
+const NEVER_SUCCEED: [CommandId; 2] = [CommandId::LatencyGraph, CommandId::ClientCaching];
 
 /// Inputs of the fuzz target `commands` that are made up here, beside those that were kept.
 const RANDOM_INPUTS: u64 = 200;

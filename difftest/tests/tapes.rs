@@ -11,11 +11,11 @@ use kevy_difftest::tape::{Counts, PROTOCOLS, Tape, replay};
 const COMMANDS: u64 = 10_000;
 const VOTES: u64 = 8_000;
 
-/// Commands that cannot succeed on a tape: without a file of configuration, an event of latency or a cluster there is
-/// nothing that they could do, SHUTDOWN ends the server, and MONITOR shows the addresses of clients.
-const NEVER_SUCCEED: [CommandId; 6] = {
+/// Commands that cannot succeed on a tape: without a file of configuration, an event of latency, a cluster or tracked
+/// keys there is nothing that they could do, SHUTDOWN ends the server, and MONITOR shows the addresses of clients.
+const NEVER_SUCCEED: [CommandId; 7] = {
     use CommandId::*;
-    [ConfigRewrite, LatencyGraph, Monitor, ReadOnly, ReadWrite, Shutdown]
+    [ClientCaching, ConfigRewrite, LatencyGraph, Monitor, ReadOnly, ReadWrite, Shutdown]
 };
 
 /// Commands that accept whatever they are given.

@@ -5,7 +5,7 @@
 //! again from the start, so that a command with several keys takes from the first of them that has something. What it
 //! adds (BLMOVE) is offered in the next round.
 
-use crate::number::{LongDouble, int_from};
+use crate::number::{LongDouble, int, int_from};
 use crate::{Answer, Ask, Bytes, Delivery, Millis, Model, Step, Value, Want};
 
 /// A client in a blocking command.
@@ -17,15 +17,19 @@ pub struct Blocked {
     pub db: usize,
     pub keys: Vec<Bytes>,
     pub on: BlockedOn,
+    /// The answer when its time is up.
+    pub too_late: Want,
     /// Forever if none.
     pub deadline: Option<Millis>,
 }
 
-/// The type of value that a client waits for.
+/// The type of value that a client waits for, or none.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum BlockedOn {
     List,
     Zset,
+    /// No key: what WAIT and WAITAOF wait for does not come.
+    Replicas,
 }
 
 impl BlockedOn {
@@ -33,6 +37,7 @@ impl BlockedOn {
         match self {
             BlockedOn::List => matches!(value, Value::List(_)),
             BlockedOn::Zset => matches!(value, Value::Zset(_)),
+            BlockedOn::Replicas => false,
         }
     }
 }
@@ -45,6 +50,15 @@ pub fn deadline(ask: &Ask, timeout: &[u8]) -> Result<Option<Millis>, String> {
         ..0 => Err("ERR timeout is negative".into()),
         0 => Ok(None),
         _ => Ok(Some(ask.now.checked_add(millis).ok_or("ERR timeout is out of range")?)),
+    }
+}
+
+/// A timeout in milliseconds, as WAIT has it.
+pub fn deadline_in_millis(ask: &Ask, timeout: &[u8]) -> Result<Option<Millis>, String> {
+    match int(timeout).ok_or("ERR timeout is not an integer or out of range")? {
+        ..0 => Err("ERR timeout is negative".into()),
+        0 => Ok(None),
+        millis => Ok(Some(ask.now.checked_add(millis).ok_or("ERR timeout is out of range")?)),
     }
 }
 
@@ -65,10 +79,23 @@ impl Model {
         on: BlockedOn,
         deadline: Option<Millis>,
     ) -> Answer {
+        self.block_until(ask, keys, on, deadline, Want::NilArray)
+    }
+
+    /// Makes the client wait; at the deadline it is answered `too_late`.
+    pub(crate) fn block_until(
+        &mut self,
+        ask: &Ask,
+        keys: &[Bytes],
+        on: BlockedOn,
+        deadline: Option<Millis>,
+        too_late: Want,
+    ) -> Answer {
         let since = self.blocked_so_far;
         self.blocked_so_far += 1;
         let (argv, keys) = (ask.argv.to_vec(), keys.to_vec());
-        self.session(ask.conn).blocked = Some(Blocked { since, argv, db: ask.db, keys, on, deadline });
+        self.session(ask.conn).blocked =
+            Some(Blocked { since, argv, db: ask.db, keys, on, too_late, deadline });
         Ok(Want::Blocks)
     }
 
@@ -162,14 +189,14 @@ impl Model {
             .map(|(&conn, _)| conn)
             .collect();
         for conn in conns {
-            self.unblock(conn, Want::NilArray);
+            self.unblock(conn, None);
         }
     }
 
-    /// Ends the wait with this reply.
-    pub(crate) fn unblock(&mut self, conn: usize, reply: Want) {
-        self.session(conn).blocked = None;
-        self.deliver_reply(conn, reply);
+    /// Ends the wait with this error, or as if its time were up.
+    pub(crate) fn unblock(&mut self, conn: usize, error: Option<&str>) {
+        let Some(blocked) = self.session(conn).blocked.take() else { return };
+        self.deliver_reply(conn, error.map_or(blocked.too_late, |error| Want::Error(error.into())));
     }
 
     pub(crate) fn deliver_reply(&mut self, conn: usize, reply: Want) {

@@ -238,6 +238,65 @@ pub fn client_getredir(_: &mut Model, _: &Ask) -> Answer {
     Ok(Want::Int(-1))
 }
 
+/// CLIENT TRACKING (ON | OFF) and options. Where ON would begin to track, anything is right: see the module
+/// documentation of the model.
+pub fn client_tracking(m: &mut Model, ask: &Ask) -> Answer {
+    let mut redirected = false;
+    let mut prefixes: Vec<&Bytes> = Vec::new();
+    let mut given = BTreeSet::new();
+    let mut rest = ask.argv[3..].iter();
+    while let Some(word) = rest.next() {
+        let word = String::from_utf8_lossy(word).to_ascii_uppercase();
+        match word.as_str() {
+            "BCAST" | "OPTIN" | "OPTOUT" | "NOLOOP" => _ = given.insert(word),
+            "PREFIX" => prefixes.push(rest.next().ok_or(SYNTAX)?),
+            "REDIRECT" => {
+                let id = rest.next().ok_or(SYNTAX)?;
+                if redirected {
+                    return Err("ERR A client can only redirect to a single other client".into());
+                }
+                let id = number::int(id).ok_or(NOT_INTEGER)?;
+                if !m.sessions.values().any(|session| session.id == Some(id)) {
+                    return Err("ERR The client ID you want redirect to does not exist".into());
+                }
+                redirected = true;
+            }
+            _ => return Err(SYNTAX.into()),
+        }
+    }
+    if ask.is(2, "OFF") {
+        return Ok(Want::ok());
+    } else if !ask.is(2, "ON") {
+        return Err(SYNTAX.into());
+    }
+    let has = |word: &str| given.contains(word);
+    if !prefixes.is_empty() && !has("BCAST") {
+        return Err("ERR PREFIX option requires BCAST mode to be enabled".into());
+    }
+    if has("BCAST") && (has("OPTIN") || has("OPTOUT")) {
+        return Err("ERR OPTIN and OPTOUT are not compatible with BCAST".into());
+    }
+    if has("OPTIN") && has("OPTOUT") {
+        return Err("ERR You can't specify both OPTIN mode and OPTOUT mode".into());
+    }
+    Ok(Want::Unspecified)
+}
+
+/// Nothing is tracked.
+pub fn client_trackinginfo(_: &mut Model, _: &Ask) -> Answer {
+    Ok(Want::Map(vec![
+        (Want::bulk("flags"), Want::Set(vec![Want::bulk("off")])),
+        (Want::bulk("redirect"), Want::Int(-1)),
+        (Want::bulk("prefixes"), Want::Array(vec![])),
+    ]))
+}
+
+/// Without tracking it has no meaning, whatever its argument.
+pub fn client_caching(_: &mut Model, _: &Ask) -> Answer {
+    Err("ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
+        .into())
+}
+
 /// CLIENT UNBLOCK id [TIMEOUT | ERROR]: ends a wait as if its time were up, or with an error.
 pub fn client_unblock(m: &mut Model, ask: &Ask) -> Answer {
     if ask.argc() > 4 {
@@ -251,7 +310,7 @@ pub fn client_unblock(m: &mut Model, ask: &Ask) -> Answer {
     let target = m.sessions.iter().find(|(_, session)| session.id == Some(id) && session.blocked.is_some());
     let Some((&conn, _)) = target else { return Ok(Want::Int(0)) };
     let unblocked = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
-    m.unblock(conn, if error { Want::Error(unblocked.into()) } else { Want::NilArray });
+    m.unblock(conn, error.then_some(unblocked));
     Ok(Want::Int(1))
 }
 

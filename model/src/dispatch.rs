@@ -14,7 +14,7 @@ pub type Rule = fn(&mut Model, &Ask) -> Answer;
 pub fn rule(id: CommandId) -> Rule {
     use CommandId::*;
     match id {
-        Client | Config | SlowLog | Latency | Memory | Module | Object | PubSub | Function => container,
+        Acl | Client | Config | SlowLog | Latency | Memory | Module | Object | PubSub | Function => container,
         Ping => connection::ping,
         Echo => connection::echo,
         Select => connection::select,
@@ -37,6 +37,9 @@ pub fn rule(id: CommandId) -> Rule {
         ClientNoEvict => connection::client_no_evict,
         ClientNoTouch => connection::client_no_touch,
         ClientGetRedir => connection::client_getredir,
+        ClientTracking => connection::client_tracking,
+        ClientTrackingInfo => connection::client_trackinginfo,
+        ClientCaching => connection::client_caching,
         ClientHelp => connection::client_help,
         Multi => transaction::multi,
         Exec => transaction::exec,
@@ -85,6 +88,8 @@ pub fn rule(id: CommandId) -> Rule {
         Persist => generic::persist,
         Sort => sort::sort,
         SortRo => sort::sort_ro,
+        Wait => generic::wait,
+        WaitAof => generic::waitaof,
         Append => string::append,
         Decr => string::decr,
         DecrBy => string::decrby,
@@ -248,6 +253,10 @@ pub fn rule(id: CommandId) -> Rule {
         MemoryHelp => server::memory_help,
         ModuleList => server::module_list,
         ModuleHelp => server::module_help,
+        AclCat => introspect::acl_cat,
+        AclUsers => server::acl_users,
+        AclWhoAmI => server::acl_whoami,
+        AclHelp => server::acl_help,
         Debug => server::debug,
         FunctionList => server::function_list,
         FunctionFlush => server::function_flush,

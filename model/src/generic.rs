@@ -1,7 +1,8 @@
-//! Keys whatever they hold: DEL, RENAME, EXPIRE, TTL, SCAN, OBJECT and their like.
+//! Keys whatever they hold: DEL, RENAME, EXPIRE, TTL, SCAN, OBJECT and their like; and WAIT, which is about none.
 
 use std::collections::BTreeMap;
 
+use crate::blocking::{BlockedOn, deadline_in_millis};
 use crate::gates::c_string;
 use crate::keyspace::{NOT_INTEGER, SYNTAX, int32};
 use crate::{Answer, Ask, Bytes, Entry, Millis, Model, Value, Want, glob, number, scan};
@@ -314,4 +315,34 @@ pub fn object_refcount(m: &mut Model, ask: &Ask) -> Answer {
 
 pub fn object_help(_: &mut Model, _: &Ask) -> Answer {
     Ok(Want::help())
+}
+
+/// WAIT numreplicas timeout. There are no replicas, so it waits in vain unless it is for none. Of the number 32 bits
+/// count.
+pub fn wait(m: &mut Model, ask: &Ask) -> Answer {
+    let replicas = number::int(ask.arg(1)).ok_or(NOT_INTEGER)?;
+    let deadline = deadline_in_millis(ask, ask.arg(2))?;
+    if replicas as i32 <= 0 || !ask.may_block {
+        return Ok(Want::Int(0));
+    }
+    m.block_until(ask, &[], BlockedOn::Replicas, deadline, Want::Int(0))
+}
+
+/// WAITAOF numlocal numreplicas timeout. There are no append-only files either.
+pub fn waitaof(m: &mut Model, ask: &Ask) -> Answer {
+    let local = number::int(ask.arg(1)).ok_or(NOT_INTEGER)?;
+    if local != 0 && local != 1 {
+        return Err("ERR value is out of range, value must between 0 and 1".into());
+    }
+    let replicas = number::int_from(ask.arg(2), 0..=i64::MAX);
+    let replicas = replicas.ok_or("ERR value is out of range, must be positive")?;
+    let deadline = deadline_in_millis(ask, ask.arg(3))?;
+    if local == 1 {
+        return Err("ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled.".into());
+    }
+    let nowhere = Want::Array(vec![Want::Int(0), Want::Int(0)]);
+    if replicas as i32 <= 0 || !ask.may_block {
+        return Ok(nowhere);
+    }
+    m.block_until(ask, &[], BlockedOn::Replicas, deadline, nowhere)
 }

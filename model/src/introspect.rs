@@ -12,6 +12,7 @@ use kevy::command::table::{TABLE, lookup, subcommand};
 use kevy::resp::{Frame, Protocol};
 
 use crate::config::pairs;
+use crate::gates::{c_string, wrong_subcommand};
 use crate::keyspace::SYNTAX;
 use crate::{Answer, Ask, Bytes, Model, Want, glob, number};
 
@@ -253,6 +254,25 @@ pub fn command_list(_: &mut Model, ask: &Ask) -> Answer {
         distinct.len() == items.len()
             && names.iter().all(legal)
             && wanted.iter().all(|name| distinct.contains(&name.as_bytes()))
+    }))
+}
+
+/// ACL CAT [category]: the categories, or the commands of one.
+pub fn acl_cat(_: &mut Model, ask: &Ask) -> Answer {
+    let categories = AclCategories::NAMES;
+    match ask.argc() {
+        2 => return Ok(Want::Array(categories.iter().map(|(_, name)| Want::bulk(name)).collect())),
+        3 => {}
+        _ => return Err(wrong_subcommand(ask)),
+    }
+    let named = categories.iter().find(|(_, name)| ask.is(2, name));
+    let &(category, _) =
+        named.ok_or_else(|| format!("ERR Unknown category '{}'", c_string(ask.arg(2), 128)))?;
+    let (inside, outside): (Vec<_>, Vec<_>) = TABLE.iter().partition(|row| row.acl.contains(category));
+    Ok(Want::such("the commands of the category", move |frame| {
+        let Frame::Array(items) = frame else { return false };
+        let has = |row: &&Command| items.iter().any(|item| item.as_bytes() == Some(row.name.as_bytes()));
+        inside.iter().all(&has) && !outside.iter().any(has)
     }))
 }
 

@@ -28,6 +28,8 @@
 //! - AUTH or HELLO that fails to authenticate while other replies wait to be sent, as inside EXEC: Redis then forgets to
 //!   answer.
 //! - CLIENT KILL of clients that are not the model's; MONITOR and SHUTDOWN.
+//! - CLIENT TRACKING ON, unless it is refused: kevy does not tell clients which keys change, and says so, and what
+//!   Redis tells them the model does not know.
 //! - Commands that choose at random (SPOP) while CLIENT PAUSE holds them back: what they chose is seen too late.
 //! - CONFIG SET that fails after it has set `notify-keyspace-events`: Redis then forgets the class `n`.
 //! - CLIENT REPLY inside MULTI breaks the protocol: the header of EXEC's reply has been sent, or not, by then.

@@ -367,6 +367,19 @@ pub fn memory_help(_: &mut Model, _: &Ask) -> Answer {
 
 // --- MODULE, FUNCTION, DEBUG --------------------------------------------------------------------------------------
 
+/// There is one user.
+pub fn acl_users(_: &mut Model, _: &Ask) -> Answer {
+    Ok(Want::Array(vec![Want::bulk("default")]))
+}
+
+pub fn acl_whoami(_: &mut Model, _: &Ask) -> Answer {
+    Ok(Want::bulk("default"))
+}
+
+pub fn acl_help(_: &mut Model, _: &Ask) -> Answer {
+    Ok(Want::help())
+}
+
 pub fn module_list(_: &mut Model, _: &Ask) -> Answer {
     Ok(Want::such(
         "an array of maps",

@@ -33,6 +33,8 @@ pub enum CommandError {
     StringTooLong,
     /// The blocking timeout is not a number.
     TimeoutNotFloat,
+    /// The same where milliseconds are asked for.
+    TimeoutNotInteger,
     /// The blocking timeout is below zero.
     TimeoutNegative,
     /// The blocking timeout does not fit.
@@ -64,6 +66,7 @@ impl CommandError {
             Self::DbIndexOutOfRange => "ERR DB index is out of range",
             Self::StringTooLong => "ERR string exceeds maximum allowed size (proto-max-bulk-len)",
             Self::TimeoutNotFloat => "ERR timeout is not a float or out of range",
+            Self::TimeoutNotInteger => "ERR timeout is not an integer or out of range",
             Self::TimeoutNegative => "ERR timeout is negative",
             Self::TimeoutOutOfRange => "ERR timeout is out of range",
             Self::IncrementOverflow => "ERR increment or decrement would overflow",

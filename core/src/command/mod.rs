@@ -30,7 +30,8 @@ pub mod zset;
 
 pub use error::CommandError;
 pub use parse::{
-    EndPoint, Repetition, ScanOptions, ScanTarget, parse_cursor, parse_signed_count, parse_timeout, until_nul,
+    EndPoint, Repetition, ScanOptions, ScanTarget, parse_cursor, parse_signed_count, parse_timeout,
+    parse_timeout_millis, until_nul,
 };
 pub use spec::{Command, Flags, Group, Handler};
 pub use table::{CommandId, lookup};
@@ -61,7 +62,7 @@ pub struct Call<'a> {
     pub block: Option<Block>,
 }
 
-/// A command that waits for one of its keys.
+/// A command that waits for one of its keys, or for nothing but its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
     /// The keys, by argument index, in the order in which they are preferred.
@@ -74,11 +75,13 @@ pub struct Block {
     pub kind: BlockedOn,
 }
 
-/// The type of value a blocked client waits for.
+/// What a blocked client waits for: a type of value, mostly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockedOn {
     List,
     Zset,
+    /// Replicas or files that have what was written: no key has to do with it.
+    Replicas,
 }
 
 impl BlockedOn {
@@ -95,6 +98,10 @@ impl BlockedOn {
 pub enum TimeoutReply {
     NullArray,
     Null,
+    /// WAIT: so many replicas.
+    NoReplica,
+    /// WAITAOF: so many files here, and on replicas.
+    NoFile,
 }
 
 impl<'a> Call<'a> {
@@ -142,6 +149,12 @@ impl TimeoutReply {
         match self {
             Self::NullArray => reply.null_array(),
             Self::Null => reply.null(),
+            Self::NoReplica => reply.int(0),
+            Self::NoFile => {
+                reply.array(2);
+                reply.int(0);
+                reply.int(0);
+            }
         }
     }
 }

@@ -56,6 +56,17 @@ pub fn parse_timeout(word: &[u8], now: UnixMillis) -> Result<Option<UnixMillis>,
     }
 }
 
+/// The timeout of WAIT and WAITAOF, in milliseconds: the instant it ends, `None` for 0 (for ever).
+pub fn parse_timeout_millis(word: &[u8], now: UnixMillis) -> Result<Option<UnixMillis>, CommandError> {
+    let millis = parse_i64(word).ok_or(CommandError::TimeoutNotInteger)?;
+    let millis = u64::try_from(millis).map_err(|_| CommandError::TimeoutNegative)?;
+    match now.checked_add(millis) {
+        _ if millis == 0 => Ok(None),
+        Some(deadline) if deadline <= i64::MAX as u64 => Ok(Some(deadline)),
+        _ => Err(CommandError::TimeoutOutOfRange),
+    }
+}
+
 /// The count of HRANDFIELD, SRANDMEMBER and ZRANDMEMBER: negative allows repetitions. Its negation always fits.
 pub fn parse_signed_count(word: &[u8]) -> Result<i64, CommandError> {
     match parse_i64(word) {

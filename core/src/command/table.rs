@@ -352,6 +352,18 @@ commands! {
         ClientGetRedir "client|getredir" 2 session [NOSCRIPT LOADING STALE] [] [] ""
             since "6.0.0" cost "O(1)" "Tells which connection receives this one's invalidation messages.";
 
+        ClientTracking "client|tracking" -3 session [NOSCRIPT LOADING STALE] [] []
+            "status(ON | OFF) [REDIRECT client-id:int] [PREFIX prefix]... [BCAST] [OPTIN] [OPTOUT] [NOLOOP]"
+            since "6.0.0" cost "O(1); some options cost more"
+            "Turns the tracking of keys that this client caches on or off.";
+
+        ClientTrackingInfo "client|trackinginfo" 2 session [NOSCRIPT LOADING STALE] [] [] ""
+            since "6.2.0" cost "O(1)" "Tells how this connection's keys are tracked.";
+
+        ClientCaching "client|caching" 3 session [NOSCRIPT LOADING STALE] [] []
+            "mode(YES | NO)"
+            since "6.0.0" cost "O(1)" "Says whether the keys of the next command are to be tracked.";
+
         ClientHelp "client|help" 2 session [LOADING STALE] [] [] ""
             since "5.0.0" cost "O(1)" "Lists the subcommands.";
     }
@@ -540,6 +552,23 @@ commands! {
         ModuleHelp "module|help" 2 session [LOADING STALE] [] [] ""
             since "5.0.0" cost "O(1)" "Lists the subcommands.";
 
+        Acl "acl" -2 session [] [] [] ""
+            since "6.0.0" cost "Depends on the subcommand" "Commands about users and what they may do.";
+
+        AclCat "acl|cat" -2 session [NOSCRIPT LOADING STALE] [] []
+            "[category]"
+            since "6.0.0" cost "O(N), N commands"
+            "Lists the categories of commands, or the commands of a category.";
+
+        AclUsers "acl|users" 2 session [ADMIN NOSCRIPT LOADING STALE] [] [] ""
+            since "6.0.0" cost "O(N), N users" "Names the users.";
+
+        AclWhoAmI "acl|whoami" 2 session [NOSCRIPT LOADING STALE] [] [] ""
+            since "6.0.0" cost "O(1)" "Names the user of this connection.";
+
+        AclHelp "acl|help" 2 session [LOADING STALE] [] [] ""
+            since "6.0.0" cost "O(1)" "Lists the subcommands.";
+
         Debug "debug" -2 session [ADMIN NOSCRIPT LOADING STALE PROTECTED] [] [] ""
             since "1.0.0" cost "Depends on the subcommand" "Commands for debugging the server."
             doc syscmd;
@@ -684,6 +713,16 @@ commands! {
              get-pattern<pattern>:pattern@1]... [order(ASC | DESC)] [sorting=ALPHA]"
             since "7.0.0" cost "O(N+M*log(M)), N elements in the key, M returned; O(N) unsorted"
             "Sorts a list, set or sorted set and returns the result.";
+
+        Wait "wait" 3 generic::wait::wait [BLOCKING] [] [ALL_SHARDS AGG_MIN] acl [CONNECTION]
+            "numreplicas:int timeout:int"
+            since "3.0.0" cost "O(1)"
+            "Waits until replicas have what this connection has written.";
+
+        WaitAof "waitaof" 4 generic::wait::waitaof [BLOCKING] [] [ALL_SHARDS AGG_MIN] acl [CONNECTION]
+            "numlocal:int numreplicas:int timeout:int"
+            since "7.2.0" cost "O(1)"
+            "Waits until what this connection has written is in append-only files.";
     }
 
     group String {

@@ -330,8 +330,11 @@ impl<'a> Gen<'a> {
         self.expiring = false;
         let (argv, note) = self.request(id);
         let waits = id.command().flags.contains(Flags::BLOCKING);
-        let timeout_ends = waits && argv.iter().any(|arg| arg == b"0.01");
-        if waits && !timeout_ends && !self.sessions[conn].multi && argv.iter().any(|arg| arg == b"0") {
+        let waits_for_ever = match id {
+            Wait | WaitAof => argv.ends_with(&[b"1".to_vec(), b"0".to_vec()]),
+            _ => !argv.iter().any(|arg| arg == b"0.01") && argv.iter().any(|arg| arg == b"0"),
+        };
+        if waits && waits_for_ever && !self.sessions[conn].multi {
             self.sessions[conn].waiting = true;
             let keys = getkeys::keys(id.command(), kevy::resp::Argv::of(&argv).as_args());
             let key = keys.ok().and_then(|mut keys| keys.next()).map(|(index, _)| argv[index].clone());
@@ -384,6 +387,12 @@ impl<'a> Gen<'a> {
         } else {
             wrong
         };
+        // Redis would begin to tell what changes; with these words together it refuses.
+        if id == CommandId::ClientTracking
+            && argv.get(2).is_some_and(|status| status.eq_ignore_ascii_case(b"on"))
+        {
+            argv.extend([b"OPTIN".to_vec(), b"OPTOUT".to_vec()]);
+        }
         let held = (key == Some(KeyState::Boundary)).then(|| Size::of(self.keys.prepared_size));
         let given = self.longest.map(Size::of);
         (argv, Note { id, options, key, held, given, wrong })

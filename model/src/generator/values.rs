@@ -192,6 +192,12 @@ impl Gen<'_> {
             (_, "count" | "num-matches" | "len" | "limit") => {
                 self.one_of(&[0, 1, 1, 2, 3, 5, 10, 129, -1, -2, i64::MAX])
             }
+            // Either over at once or never by itself, as in `double`.
+            (Wait | WaitAof, "timeout") => self.one_of(&[0, 0, 10, 10, 10, -1, i64::MAX]),
+            // Of more than 31 bits Redis takes some for less than none, but notices in its next turn only.
+            (Wait | WaitAof, _) => self.one_of(&[0, 0, 1, 1, 1, 2, -1, i64::from(i32::MAX)]),
+            // Which numbers are in use differs from server to server.
+            (ClientTracking, _) => self.one_of(&[0, -1, 9_000_000_000, i64::MAX]),
             (_, "client-id" | "maxage") => self.choices.between(0, 3),
             (_, "version") => self.choices.between(4, 7),
             _ => match self.choices.below(3) {

@@ -10,12 +10,12 @@ use kevy::command::{Command, lookup};
 /// Commands of Redis 8.0 that kevy does not have. Configurations that take them away ask for nothing, and are no
 /// mistake.
 const ABSENT: &str = "\
-    acl asking bgrewriteaof bgsave cluster dump eval eval_ro evalsha evalsha_ro failover fcall fcall_ro \
+    asking bgrewriteaof bgsave cluster dump eval eval_ro evalsha evalsha_ro failover fcall fcall_ro \
     geoadd geodist geohash geopos georadius georadius_ro georadiusbymember georadiusbymember_ro \
     geosearch geosearchstore hexpire hexpireat hexpiretime hgetex hpersist hpexpire hpexpireat \
     hpexpiretime hpttl hsetex httl migrate pfadd pfcount pfdebug pfmerge pfselftest psync \
-    replconf replicaof restore restore-asking save script slaveof sync wait waitaof xack xadd \
-    xautoclaim xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim";
+    replconf replicaof restore restore-asking save script slaveof sync xack xadd xautoclaim \
+    xclaim xdel xgroup xinfo xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim";
 
 /// See the module documentation. Logarithmic in the number of names changed; free if there are none.
 #[derive(Clone, Debug, Default)]

@@ -38,9 +38,10 @@ impl Shard {
             Ping | Echo | Select | Auth | Hello | Quit | Reset | ReadOnly | ReadWrite | Multi | Discard
             | Unwatch | Subscribe | Unsubscribe | PSubscribe | PUnsubscribe | SSubscribe | SUnsubscribe
             | ClientId | ClientGetName | ClientSetName | ClientSetInfo | ClientReply | ClientNoEvict
-            | ClientNoTouch | ClientGetRedir | ClientHelp | ConfigGet | ConfigHelp | Role | LastSave
-            | ModuleList | ModuleHelp | MemoryMallocStats | MemoryHelp | SlowLogHelp | LatencyHelp
-            | PubSubHelp | FunctionList | FunctionFlush | FunctionDump | FunctionStats | FunctionHelp => me,
+            | ClientNoTouch | ClientGetRedir | ClientTrackingInfo | ClientCaching | ClientHelp | AclCat
+            | AclUsers | AclWhoAmI | AclHelp | ConfigGet | ConfigHelp | Role | LastSave | ModuleList
+            | ModuleHelp | MemoryMallocStats | MemoryHelp | SlowLogHelp | LatencyHelp | PubSubHelp
+            | FunctionList | FunctionFlush | FunctionDump | FunctionStats | FunctionHelp => me,
             _ if command.keys.is_empty() => match command.handler {
                 // About no data at all: TIME, COMMAND, LOLWUT and the like.
                 Handler::Data(_) => me,

@@ -1,10 +1,12 @@
 //! Commands about keys, whatever is stored at them: DEL EXISTS TYPE RENAME COPY MOVE and their like here, deadlines
-//! in [`expire`](mod@expire), KEYS SCAN RANDOMKEY in [`walk`], OBJECT and MEMORY USAGE in [`object`].
+//! in [`expire`](mod@expire), KEYS SCAN RANDOMKEY in [`walk`], OBJECT and MEMORY USAGE in [`object`], WAIT and WAITAOF
+//! in [`wait`].
 //!
 //! RENAME and MOVE move the entry itself: value, deadline and access field stay as they are, whatever their size.
 
 pub mod expire;
 pub mod object;
+pub mod wait;
 pub mod walk;
 
 use super::{Call, CommandError, Outcome};

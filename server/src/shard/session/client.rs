@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use kevy::command::{CommandError, Flags};
+use kevy::command::{CommandError, Flags, parse_timeout_millis, until_nul};
 use kevy::number::parse_i64;
 use kevy::resp::Protocol;
 
+use super::acl::DEFAULT_USER;
 use super::{Outcome, Session};
 use crate::shard::Shard;
 use crate::shard::conn::{ClientId, Conn, ReplyMode};
@@ -232,7 +233,7 @@ pub fn kill(s: &mut Session<'_>) -> Outcome {
                 filter.laddr = Some(value);
             } else if s.is(at, "USER") {
                 // There is one user, and everybody is it.
-                if value != b"default" {
+                if value != DEFAULT_USER {
                     return Err(CommandError::quoting("ERR No such user '", value, "'"));
                 }
             } else if s.is(at, "SKIPME") && value.eq_ignore_ascii_case(b"yes") {
@@ -318,12 +319,8 @@ pub fn pause(s: &mut Session<'_>) -> Outcome {
     } else {
         return Err(CommandError::Text("ERR CLIENT PAUSE mode must be WRITE or ALL"));
     };
-    let millis =
-        parse_i64(s.arg(2)).ok_or(CommandError::Text("ERR timeout is not an integer or out of range"))?;
-    let millis = u64::try_from(millis).map_err(|_| CommandError::TimeoutNegative)?;
     let now = s.now();
-    let until = now.checked_add(millis).filter(|&until| until <= i64::MAX as u64);
-    let until = until.ok_or(CommandError::TimeoutOutOfRange)?;
+    let until = parse_timeout_millis(s.arg(2), now)?.unwrap_or(now);
     s.shard.everywhere(|shard| {
         shard.session.pause.start(now, until, all);
         shard.reschedule();
@@ -396,8 +393,96 @@ pub fn getredir(s: &mut Session<'_>) -> Outcome {
     Ok(())
 }
 
+/// CLIENT TRACKING (ON | OFF) [REDIRECT id] [PREFIX prefix]… [BCAST] [OPTIN] [OPTOUT] [NOLOOP].
+///
+/// Nobody is told which keys change, so ON is refused where Redis would begin to track: a client that caches would
+/// otherwise answer from what is out of date. What Redis refuses is refused with its words.
+pub fn tracking(s: &mut Session<'_>) -> Outcome {
+    let (mut redirected, mut prefixes) = (false, Vec::new());
+    let (mut broadcast, mut opt_in, mut opt_out) = (false, false, false);
+    let mut at = 3;
+    while at < s.args.len() {
+        let has_value = at + 1 < s.args.len();
+        if s.is(at, "REDIRECT") && has_value {
+            at += 1;
+            if redirected {
+                return Err(CommandError::Text("ERR A client can only redirect to a single other client"));
+            }
+            let client = u64::try_from(s.int(at)?).ok();
+            if client.is_none_or(|client| s.shard.client(client).is_none()) {
+                return Err(CommandError::Text("ERR The client ID you want redirect to does not exist"));
+            }
+            redirected = true;
+        } else if s.is(at, "PREFIX") && has_value {
+            at += 1;
+            prefixes.push(s.arg(at));
+        } else if s.is(at, "BCAST") {
+            broadcast = true;
+        } else if s.is(at, "OPTIN") {
+            opt_in = true;
+        } else if s.is(at, "OPTOUT") {
+            opt_out = true;
+        } else if !s.is(at, "NOLOOP") {
+            return Err(CommandError::Syntax);
+        }
+        at += 1;
+    }
+    if s.switch(2)? {
+        return Err(why_no_tracking(&prefixes, broadcast, opt_in, opt_out));
+    }
+    s.reply.ok();
+    Ok(())
+}
+
+fn why_no_tracking(prefixes: &[&[u8]], broadcast: bool, opt_in: bool, opt_out: bool) -> CommandError {
+    let overlap = |(at, prefix): (usize, &&[u8])| {
+        let later = prefixes[at + 1..].iter();
+        let mut overlapping = later.filter(|later| later.starts_with(prefix) || prefix.starts_with(later));
+        Some((prefix.to_vec(), overlapping.next()?.to_vec()))
+    };
+    match prefixes.iter().enumerate().find_map(overlap) {
+        _ if !broadcast && !prefixes.is_empty() => {
+            CommandError::Text("ERR PREFIX option requires BCAST mode to be enabled")
+        }
+        _ if broadcast && (opt_in || opt_out) => {
+            CommandError::Text("ERR OPTIN and OPTOUT are not compatible with BCAST")
+        }
+        _ if opt_in && opt_out => CommandError::Text("ERR You can't specify both OPTIN mode and OPTOUT mode"),
+        Some((one, other)) => {
+            let mut text = b"ERR Prefix '".to_vec();
+            text.extend_from_slice(until_nul(&one));
+            text.extend_from_slice(b"' overlaps with another provided prefix '");
+            text.extend_from_slice(until_nul(&other));
+            text.extend_from_slice(b"'. Prefixes for a single client must not overlap.");
+            CommandError::Owned(text)
+        }
+        None => CommandError::Text("ERR client-side caching is not supported: keys are not tracked"),
+    }
+}
+
+/// How keys are tracked for this connection: not at all.
+pub fn trackinginfo(s: &mut Session<'_>) -> Outcome {
+    s.reply.map(3);
+    s.reply.bulk(b"flags");
+    s.reply.set(1);
+    s.reply.bulk(b"off");
+    s.reply.bulk(b"redirect");
+    s.reply.int(-1);
+    s.reply.bulk(b"prefixes");
+    s.reply.array(0);
+    Ok(())
+}
+
+pub fn caching(_: &mut Session<'_>) -> Outcome {
+    Err(CommandError::Text(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+    ))
+}
+
 pub fn help(s: &mut Session<'_>) -> Outcome {
     s.help(&[
+        "CACHING (YES|NO)",
+        "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
         "GETREDIR",
         "    Return the client ID we are redirecting to when tracking is enabled.",
         "GETNAME",
@@ -442,6 +527,11 @@ pub fn help(s: &mut Session<'_>) -> Outcome {
         "    * LIB-VER: the client lib version.",
         "UNBLOCK <clientid> [TIMEOUT|ERROR]",
         "    Unblock the specified blocked client.",
+        "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+        "         [OPTIN] [OPTOUT] [NOLOOP]",
+        "    Control server assisted client side caching.",
+        "TRACKINGINFO",
+        "    Report tracking status for the current connection.",
         "NO-EVICT (ON|OFF)",
         "    Protect current client connection from eviction.",
         "NO-TOUCH (ON|OFF)",

@@ -3,6 +3,7 @@
 use kevy::command::CommandError;
 use kevy::resp::Protocol;
 
+use super::acl::DEFAULT_USER;
 use super::{Outcome, Session};
 use crate::shard::conn::ReplyMode;
 
@@ -61,7 +62,7 @@ fn authenticate(s: &mut Session<'_>, user: &[u8], password: &[u8]) -> Result<(),
     for (at, &byte) in password.iter().enumerate() {
         differs |= byte ^ expected.get(at).copied().unwrap_or_default();
     }
-    if (user != b"default" && !kevy::bug!(AuthAnyUser)) || (differs != 0 && !expected.is_empty()) {
+    if (user != DEFAULT_USER && !kevy::bug!(AuthAnyUser)) || (differs != 0 && !expected.is_empty()) {
         s.shard.stats.denied_auth += 1;
         return Err(WRONGPASS);
     }
@@ -77,7 +78,7 @@ pub fn auth(s: &mut Session<'_>) -> Outcome {
         if s.shard.config.security.requirepass.is_empty() {
             return Err(NO_PASSWORD_SET);
         }
-        authenticate(s, b"default", s.args.at(1))?;
+        authenticate(s, DEFAULT_USER, s.args.at(1))?;
     } else {
         authenticate(s, s.args.at(1), s.args.at(2))?;
     }

@@ -4,6 +4,7 @@
 //! Handlers take a [`Session`] and, like data handlers, check everything before they change anything and return their
 //! errors instead of writing them.
 
+mod acl;
 mod admin;
 pub mod client;
 mod config;
@@ -244,6 +245,9 @@ pub fn handler(id: CommandId) -> Option<Handler> {
         ClientNoEvict => client::no_evict,
         ClientNoTouch => client::no_touch,
         ClientGetRedir => client::getredir,
+        ClientTracking => client::tracking,
+        ClientTrackingInfo => client::trackinginfo,
+        ClientCaching => client::caching,
         ClientHelp => client::help,
         ConfigGet => config::get,
         ConfigSet => config::set,
@@ -256,6 +260,10 @@ pub fn handler(id: CommandId) -> Option<Handler> {
         Shutdown => admin::shutdown,
         ModuleList => admin::module_list,
         ModuleHelp => admin::module_help,
+        AclCat => acl::cat,
+        AclUsers => acl::users,
+        AclWhoAmI => acl::whoami,
+        AclHelp => acl::help,
         Monitor => monitor::monitor,
         SlowLogGet => slowlog::get,
         SlowLogLen => slowlog::len,
