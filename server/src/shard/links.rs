@@ -6,7 +6,7 @@
 //!
 //! - on the own slice alone: run at once, as on a server with one shard;
 //! - on other slices whose boxes are at home: they are taken, brought up to date, and lend their databases; see
-//!   [`visit`](super::visit);
+//!   `visit`;
 //! - on one other slice whose box is busy, or on several that it does not need at once, as MGET, MSET and DEL do: an entry
 //!   of the order whose *parts* run independently, see [`together`](super::together). So does a pipeline of such commands;
 //! - anything else is an entry of the order too, a *gather*, that names the connection's box and those of the keys. Every

@@ -7,7 +7,7 @@
 //! executed later sees all of them, and what is executed earlier sees none. Whoever brings the last part's replies leaves
 //! them in the entry and notifies the box of the connection, which writes them in the order of the commands.
 //!
-//! This is what happens where a box is busy; where all are at home, they are [visited](super::visit) instead, which costs
+//! This is what happens where a box is busy; where all are at home, they are visited instead, which costs
 //! half as much.
 //!
 //! What can refuse a command is looked at before the entry is appended; where something might (a memory limit, a pause, a

@@ -393,7 +393,7 @@ pub fn getredir(s: &mut Session<'_>) -> Outcome {
     Ok(())
 }
 
-/// CLIENT TRACKING (ON | OFF) [REDIRECT id] [PREFIX prefix]… [BCAST] [OPTIN] [OPTOUT] [NOLOOP].
+/// `CLIENT TRACKING (ON | OFF) [REDIRECT id] [PREFIX prefix]… [BCAST] [OPTIN] [OPTOUT] [NOLOOP]`
 ///
 /// Nobody is told which keys change, so ON is refused where Redis would begin to track: a client that caches would
 /// otherwise answer from what is out of date. What Redis refuses is refused with its words.
