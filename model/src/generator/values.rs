@@ -192,9 +192,10 @@ impl Gen<'_> {
             (_, "count" | "num-matches" | "len" | "limit") => {
                 self.one_of(&[0, 1, 1, 2, 3, 5, 10, 129, -1, -2, i64::MAX])
             }
-            // Either over at once or never by itself, as in `double`.
-            (Wait | WaitAof, "timeout") => self.one_of(&[0, 0, 10, 10, 10, -1, i64::MAX]),
-            // Of more than 31 bits Redis takes some for less than none, but notices in its next turn only.
+            // Either over at once or never by itself, as in `double`; the last is too much.
+            (Wait | WaitAof, "timeout") => self.one_of(&[0, 0, 10, 10, 10, -1, 0x7fff_ffff_0000_0001]),
+            // What is less than one in its low 32 bits only, Redis notices in its next turn: no number here is such, not
+            // even the timeout, which can come here by mistake.
             (Wait | WaitAof, _) => self.one_of(&[0, 0, 1, 1, 1, 2, -1, i64::from(i32::MAX)]),
             // Which numbers are in use differs from server to server.
             (ClientTracking, _) => self.one_of(&[0, -1, 9_000_000_000, i64::MAX]),
