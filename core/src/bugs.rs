@@ -357,6 +357,10 @@ bugs! {
     KillIgnoresLocalAddress in Session;
     /// CLIENT KILL SKIPME no skips the caller.
     KillAlwaysSkipsItself in Session;
+    /// A monitor is not shown an EXEC that is refused.
+    RefusedExecUnshown in Session;
+    /// A command inside EXEC finds its own client in no transaction.
+    ExecShownEnded in Session;
     /// CLIENT REPLY SKIP ends CLIENT REPLY OFF.
     SkipEndsOff in Session;
     /// CLIENT REPLY SKIP does not reach the reply to a client that has waited.

@@ -173,6 +173,13 @@ const TINY: [(&str, &str); 8] = [
 ];
 
 impl Setting {
+    /// For short plans: all that happens is heard of.
+    pub fn small(tiny: bool) -> Setting {
+        let mut config = if tiny { TINY.to_vec() } else { Vec::new() };
+        config.push(("notify-keyspace-events", "AKEnm"));
+        Setting { config, listener: true, ..Setting::default() }
+    }
+
     /// The setting for a seed: every combination occurs.
     pub fn of(seed: u64) -> Setting {
         let mut config = if seed.is_multiple_of(3) { TINY.to_vec() } else { Vec::new() };
@@ -378,9 +385,17 @@ pub fn check_transcript(text: &str) -> Result<(), Failure> {
         let exchanges = transcript::parse(text).map_err(|error| failure(None, error))?;
         let mut world = World::new(&Setting::default(), BEGINNING);
         for exchange in &exchanges {
-            let output = world.call(exchange.conn, &exchange.argv);
-            let frames = frames(&output).map_err(|error| failure(Some(exchange.line), error))?;
-            let reply = frames.iter().map(Frame::to_string).collect::<Vec<_>>().join("\n");
+            let mut arrived = Vec::new();
+            let mut receive = |conn, output: &[u8]| -> Result<(), Failure> {
+                let frames = frames(output).map_err(|error| failure(Some(exchange.line), error))?;
+                arrived.extend(frames.into_iter().map(|frame| (conn, frame)));
+                Ok(())
+            };
+            receive(exchange.conn, &world.call(exchange.conn, &exchange.argv))?;
+            for conn in world.ids.keys().copied().collect::<Vec<_>>() {
+                receive(conn, &world.take_output(conn))?;
+            }
+            let reply = transcript::printed(exchange.conn, &arrived);
             // A transcript keeps no lines that look like comments or are empty.
             let lines = reply.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
             if !exchange.reply.lines().eq(lines) {

@@ -144,8 +144,8 @@ enum Mute {
 #[derive(Clone, Debug, Default)]
 struct Tracker {
     sessions: BTreeMap<usize, Session>,
-    /// The reference is older than the Redis that the model is about.
-    old: bool,
+    /// The reference is older than the Redis that the model is about, or Valkey.
+    foreign: bool,
     /// Commands that write are held back.
     paused: bool,
 }
@@ -629,8 +629,9 @@ impl Run<'_> {
             Source::Recorded(_) => Voter::absent(),
         };
         let mut subject = Side::new(server, control);
-        let old = matches!(&source, Source::Live(side) if side.server.version.starts_with("7."));
-        let mut tracker = Tracker { old, ..Tracker::default() };
+        let is_of_model = |server: &Server| server.name == "redis" && !server.version.starts_with("7.");
+        let foreign = matches!(&source, Source::Live(side) if !is_of_model(side.server));
+        let mut tracker = Tracker { foreign, ..Tracker::default() };
         let plan = self.plan;
         let mut at = 0;
         while at < plan.steps.len() {
@@ -790,10 +791,10 @@ impl Run<'_> {
         let mut own = 0;
         let mut unordered = (Vec::new(), Vec::new());
         let mut arrived: Vec<(&Event, &mut Event)> = events.iter().zip(shown).collect();
-        if tracker.old
+        if tracker.foreign
             && let Batch::Commands { conn, .. } = batch
         {
-            // An old reference serves others differently, and the replies that follow are the consequence.
+            // A foreign reference serves others differently, and the replies that follow are the consequence.
             arrived.sort_by_key(|(event, _)| event.conn == *conn);
         }
         for (event, shown) in arrived {
@@ -880,7 +881,7 @@ impl Run<'_> {
                             self.differ(Some(queue[*index].0), queued[*index], reference, other)?;
                         }
                         let mut theirs = differences;
-                        if tracker.old {
+                        if tracker.foreign {
                             theirs.extend(compare::told_of_itself(&queued, frame));
                         }
                         shown = compare::with_replies(&event.frame, &theirs);
@@ -902,7 +903,7 @@ impl Run<'_> {
             let adopted = adopt_pop(subject, event.conn, argv, &event.frame, frame);
             adopted.map_err(|error| Stop::Difference(Box::new(difference(Some(step), argv, b"", &error))))?;
         }
-        if tracker.old && queue.is_none() && compare::tells_of_itself(argv) {
+        if tracker.foreign && queue.is_none() && compare::tells_of_itself(argv) {
             shown = frame.to_vec();
         }
         Ok(shown)
@@ -1153,18 +1154,14 @@ fn shown_to(side: &mut Side<'_>, conn: usize) -> io::Result<Vec<Vec<u8>>> {
     side.barrier()?;
     let mut shown = Vec::new();
     while let Some(frame) = until_ended(side.wire(conn)?.poll_frame())? {
-        let text = frame.escape_ascii().to_string();
-        let parts = text.split_once(" [").and_then(|(_, rest)| rest.split_once("] "));
-        let Some((whose, command)) = parts else {
+        let Some(line) = compare::shown_command(&frame) else {
             shown.push(frame);
             continue;
         };
-        let own = [r#"\"PING\"\r\n"#, r#"\"CLIENT\" \"ID\"\r\n"#].contains(&command);
         // Cursors are the server's own.
-        let name = command.split(' ').next().unwrap_or_default().to_ascii_lowercase();
-        if !own && !name.ends_with(r#"scan\""#) {
-            let db = whose.split(' ').next().unwrap_or_default();
-            shown.push(format!("[{db}] {command} ").into_bytes());
+        let name = line.split(' ').nth(1).unwrap_or_default().to_ascii_lowercase();
+        if !compare::shows_tester(&line) && !name.ends_with("scan\"") {
+            shown.push(format!("{line} ").into_bytes());
         }
     }
     Ok(shown)

@@ -6,17 +6,21 @@
 //! (integer) 1
 //! 2> ZSCORE z a          connection 2; without a number it is connection 0
 //! "5"
+//! 3< [0] "ZSCORE" "z" "a"
 //! ```
 //!
 //! Every command is answered before the next one is sent, so no command of a transcript may wait. A command that is
-//! answered by several frames prints them all, each on lines of its own.
+//! answered by several frames prints them all, each on lines of its own. `3<` stands before the lines of what arrives on
+//! another connection: messages, and what a monitor is shown, without time, address and PING.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::io;
 
+use kevy::resp::Frame;
 use kevy_model::generator::split_words;
 
+use crate::compare;
 use crate::server::Server;
 use crate::wire::{Wire, decode};
 
@@ -112,16 +116,36 @@ fn replies(exchanges: &[Exchange], server: &Server) -> io::Result<Vec<String>> {
         let mut bytes = Vec::new();
         crate::wire::encode(&exchange.argv, &mut bytes);
         wire.send(&bytes)?;
-        let mut frames = vec![decode(&wire.read_frame()?)?.to_string()];
+        let mut arrived = vec![(exchange.conn, decode(&wire.read_frame()?)?)];
         // What else there is has been written when the control connection is answered for the second time.
         control.call(&["PING"])?;
         control.call(&["PING"])?;
-        while let Some(frame) = wire.poll_frame()? {
-            frames.push(decode(&frame)?.to_string());
+        for (&conn, wire) in &mut wires {
+            while let Some(frame) = wire.poll_frame()? {
+                arrived.push((conn, decode(&frame)?));
+            }
         }
-        replies.push(frames.join("\n"));
+        replies.push(printed(exchange.conn, &arrived));
     }
     Ok(replies)
+}
+
+/// What has arrived, by connection, after a command on connection `asked`.
+pub fn printed(asked: usize, arrived: &[(usize, Frame)]) -> String {
+    let (own, others): (Vec<_>, Vec<_>) = arrived.iter().partition(|(conn, _)| *conn == asked);
+    let mut lines = Vec::new();
+    for (conn, frame) in own.into_iter().chain(others) {
+        let shown = compare::shown_command(&frame.to_bytes());
+        if shown.as_deref().is_some_and(compare::shows_tester) {
+            continue;
+        }
+        let text = shown.unwrap_or_else(|| frame.to_string());
+        match *conn == asked {
+            true => lines.push(text),
+            false => lines.extend(text.lines().map(|line| format!("{conn}< {line}"))),
+        }
+    }
+    lines.join("\n")
 }
 
 #[cfg(test)]

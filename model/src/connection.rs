@@ -32,6 +32,7 @@ impl Session {
             name: Bytes::new(),
             id: None,
             queue: None,
+            executing: None,
             refused: false,
             watching: BTreeMap::new(),
             dirty: false,
@@ -317,7 +318,7 @@ pub fn client_unblock(m: &mut Model, ask: &Ask) -> Answer {
 // --- CLIENT LIST, INFO, KILL --------------------------------------------------------------------------------------
 
 /// What CLIENT LIST tells about a session, as far as the model knows it.
-fn facts(m: &Model, conn: usize, ask: &Ask) -> Vec<String> {
+fn facts(m: &Model, conn: usize) -> Vec<String> {
     let Some(session) = m.sessions.get(&conn) else { return vec![] };
     let mut facts = vec![
         format!("name={}", c_string(&session.name, usize::MAX)),
@@ -327,16 +328,26 @@ fn facts(m: &Model, conn: usize, ask: &Ask) -> Vec<String> {
         format!("ssub={}", session.shard_channels.len()),
         format!("resp={}", if session.protocol == Protocol::Resp3 { 3 } else { 2 }),
     ];
-    // A transaction that runs is still queued, for those who ask from inside it.
-    if ask.may_block || conn != ask.conn {
-        let queued = session.queue.as_ref().map_or(-1, |queue| queue.len() as i64);
-        facts.push(format!("multi={queued}"));
-        // Redis forgets the watched keys of a transaction that has failed already, or not.
-        if !session.dirty {
-            facts.push(format!("watch={}", session.watching.len()));
-        }
+    let queued = session.queue.as_ref().map(Vec::len).or(session.executing);
+    facts.push(format!("multi={}", queued.map_or(-1, |commands| commands as i64)));
+    // Redis forgets the watched keys of a transaction that has failed already, or not.
+    if !session.dirty {
+        facts.push(format!("watch={}", session.watching.len()));
     }
     facts
+}
+
+/// What of `flags=` follows from what a session has done.
+struct Flags {
+    subscribes: bool,
+    transaction: bool,
+}
+
+impl Flags {
+    fn are_in(&self, line: &str) -> bool {
+        let flags = field(line, "flags").unwrap_or_default();
+        flags.contains('P') == self.subscribes && flags.contains('x') == self.transaction
+    }
 }
 
 /// The value of `name=` in a line.
@@ -384,8 +395,15 @@ pub fn client_info(m: &mut Model, ask: &Ask) -> Answer {
 
 /// A list with a line for each of these sessions, as far as their numbers are known, and so many lines.
 fn list_of(m: &Model, ask: &Ask, conns: Vec<usize>, lines_legal: impl Fn(usize) -> bool + 'static) -> Answer {
-    let known = |conn: &usize| Some((m.sessions.get(conn)?.id?, facts(m, *conn, ask)));
-    let listed: Vec<(i64, Vec<String>)> = conns.iter().filter_map(known).collect();
+    let known = |conn: &usize| {
+        let session = m.sessions.get(conn)?;
+        let flags = Flags {
+            subscribes: session.subscriptions() + session.shard_channels.len() > 0,
+            transaction: session.queue.is_some() || session.executing.is_some(),
+        };
+        Some((session.id?, flags, facts(m, *conn)))
+    };
+    let listed: Vec<(i64, Flags, Vec<String>)> = conns.iter().filter_map(known).collect();
     let unlisted: Vec<i64> = m
         .sessions
         .iter()
@@ -398,9 +416,10 @@ fn list_of(m: &Model, ask: &Ask, conns: Vec<usize>, lines_legal: impl Fn(usize) 
         let id = |line: &String| field(line, "id").and_then(|id| id.parse::<i64>().ok());
         lines_legal(lines.len())
             && lines.iter().all(|line| id(line).is_some_and(|id| !unlisted.contains(&id)))
-            && listed.iter().all(|(known, facts)| {
+            && listed.iter().all(|(known, flags, facts)| {
                 let about: Vec<_> = lines.iter().filter(|line| id(line) == Some(*known)).collect();
-                matches!(about.as_slice(), [line] if facts.iter().all(|fact| line.split(' ').any(|word| word == fact)))
+                matches!(about.as_slice(), [line] if flags.are_in(line)
+                    && facts.iter().all(|fact| line.split(' ').any(|word| word == fact)))
             })
     }))
 }

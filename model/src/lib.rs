@@ -159,6 +159,8 @@ pub struct Session {
     pub id: Option<i64>,
     /// Commands queued since MULTI, each as sent.
     pub queue: Option<Vec<Vec<Bytes>>>,
+    /// How many commands of a transaction are being executed: who asks from inside it is told of them.
+    pub executing: Option<usize>,
     /// A command was refused while queueing: EXEC will abort.
     pub refused: bool,
     /// Watched keys; whether the key was there but expired when WATCH came.

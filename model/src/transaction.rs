@@ -57,6 +57,7 @@ pub fn exec(m: &mut Model, ask: &Ask) -> Answer {
     if dirty {
         return Ok(Want::NilArray);
     }
+    m.session(ask.conn).executing = Some(queue.len());
     let replies = ask.reply.and_then(Frame::elements).unwrap_or_default();
     let mut frames = Vec::new();
     for argv in &queue {
@@ -64,6 +65,9 @@ pub fn exec(m: &mut Model, ask: &Ask) -> Answer {
         let want = m.call(ask.conn, ask.now, argv, false, reply).unwrap_or_else(Want::Error);
         let spoken = m.protocol(ask.conn);
         frames.extend(want.into_frames().into_iter().map(|want| Want::In(spoken, Box::new(want))));
+    }
+    if let Some(session) = m.sessions.get_mut(&ask.conn) {
+        session.executing = None;
     }
     // The header promises as many replies as there are commands. SUBSCRIBE sends a frame for each channel all the
     // same, so that the last frames come after the array.

@@ -379,7 +379,8 @@ impl<'h> Replay<'h> {
             return Ok(());
         }
         let mut lines = Vec::new();
-        if let Some(queued) = self.queued[client].take().filter(|_| argv[0] == b"EXEC") {
+        // With an argument it is refused.
+        if let Some(queued) = self.queued[client].take().filter(|_| argv[..] == [b"EXEC"]) {
             // Nobody has seen whether it was executed: that of a client who has left.
             let unseen = || {
                 self.monitors.iter().any(|&monitor| {

@@ -268,7 +268,7 @@ impl<'c> Writer<'c> {
                 lines.push(format!("PUBLISH c {value}"));
             }
         }
-        lines.push(self.of(&["EXEC", "EXEC", "EXEC", "DISCARD"]));
+        lines.push(self.of(&["EXEC", "EXEC", "EXEC", "EXEC", "EXEC", "DISCARD", "DISCARD", "EXEC now"]));
         lines.iter().map(|line| argv(line)).collect()
     }
 
@@ -428,6 +428,12 @@ pub fn small(fine: bool) -> Vec<Small> {
             ],
         ),
         scenario("monitor", 2, 0, &[(0, "MONITOR | PING"), (1, "SET b 1; GET a")]),
+        scenario(
+            "monitor-abort",
+            2,
+            0,
+            &[(0, "MONITOR | PING"), (1, "MULTI; EXEC now; GET a"), (0, "SET b 1")],
+        ),
         scenario("expiry", 2, 1, &[(0, "SET b 1 PX 3 | MGET a b"), (1, "GET b | GET b")]),
         scenario("timeout", 2, 1, &[(0, "BLPOP a b 0.003"), (1, "RPUSH b x | LRANGE b 0 -1")]),
         scenario("vanish-blocked", 2, 0, &[(0, "BLPOP a b 0 | vanish"), (1, "RPUSH b x | LRANGE b 0 -1")]),

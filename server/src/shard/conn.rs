@@ -101,6 +101,15 @@ pub struct Multi {
     pub refused: bool,
     /// Bytes held by the queue.
     pub memory: usize,
+    /// How many commands EXEC is executing; they are in the queue no more.
+    pub executing: usize,
+}
+
+impl Multi {
+    /// Commands of the transaction, as CLIENT LIST counts them.
+    pub fn commands(&self) -> usize {
+        self.queue.len() + self.executing
+    }
 }
 
 /// Why a connection does not read its next command now.

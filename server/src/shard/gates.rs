@@ -50,6 +50,8 @@ pub enum Admitted {
     Queue(&'static Command),
     /// Clients are paused: the command stays in the query buffer.
     Postpone,
+    /// An EXEC is refused: its transaction ends with this error.
+    Abort(&'static Command, CommandError),
 }
 
 /// How large a request may be: less for clients that have not authenticated.
@@ -149,7 +151,7 @@ impl Shard {
     }
 
     /// Refuses a command: a transaction being queued can only be discarded then, and a refused EXEC discards it (and
-    /// says so even if there was none).
+    /// says so even if there was none), see [`abort`](Shard::abort).
     fn refuse(
         &mut self,
         id: ConnId,
@@ -161,17 +163,34 @@ impl Shard {
             multi.refused = !kevy::bug!(RefusalsForgotten);
         }
         let Some(command) = command else { return Err(error) };
-        self.stats.count_rejected(command);
         if command.id == CommandId::Exec {
-            if !kevy::bug!(RefusedExecGoesOn) {
-                self.discard_transaction(id);
-            }
             let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
             let reason = error.text();
             text.extend_from_slice(reason.strip_prefix(b"ERR ").unwrap_or(&reason));
-            return Err(CommandError::Owned(text));
+            return Ok(Admitted::Abort(command, CommandError::Owned(text)));
         }
+        self.stats.count_rejected(command);
         Err(error)
+    }
+
+    /// Ends a transaction whose EXEC was refused. Monitors have been shown the MULTI: they are shown the EXEC too.
+    pub(super) fn abort(
+        &mut self,
+        id: ConnId,
+        command: &'static Command,
+        args: Args<'_>,
+        error: &CommandError,
+        out: &mut Vec<u8>,
+    ) {
+        self.stats.count_rejected(command);
+        if !kevy::bug!(RefusedExecGoesOn) {
+            self.discard_transaction(id);
+        }
+        self.write_error(id, error, out);
+        if self.is_monitored() && !kevy::bug!(RefusedExecUnshown) {
+            self.feed_monitors(id, command, args);
+        }
+        self.testify(id);
     }
 
     fn allows_protected(&self, command: &Command, local: bool) -> bool {

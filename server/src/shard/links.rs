@@ -44,7 +44,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::Ordering;
 
-use kevy::command::{Command, CommandId, Flags, Handler};
+use kevy::command::{Command, CommandError, CommandId, Flags, Handler};
 use kevy::keyspace::{Class, EvictionPolicy, UnixMillis};
 use kevy::resp::Argv;
 
@@ -166,6 +166,8 @@ struct Gather {
 
 enum Task {
     Command(&'static Command, Argv),
+    /// An EXEC that was refused, with the error: it is shown to monitors.
+    Abort(&'static Command, Argv, CommandError),
     /// A key has become ready that the connection waits for, by the number of that wait: its blocked command runs again.
     Serve(u64),
     /// Keys whose time is up are removed from the origin's slice, and somebody elsewhere hears of it.
@@ -498,6 +500,9 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     let mut first = None;
     match &gather.task {
         Task::Command(command, argv) => primary.run_gathered(gather.origin, command, argv),
+        Task::Abort(command, argv, error) => primary.answer_gathered(gather.origin, |shard, id, out| {
+            shard.abort(id, command, argv.as_args(), error, out);
+        }),
         Task::Serve(number) => first = primary.serve_gathered(gather.origin, *number),
         Task::Expire => primary.run_expiry(),
     }
@@ -791,11 +796,33 @@ impl Shard {
             return true;
         }
         let needs = needs.with(heard.if_expired);
+        self.append_task(id, needs, Task::Command(command, Argv::from(args)))
+    }
+
+    /// Ends a transaction whose EXEC was refused: in the order, if somebody elsewhere is shown it. False: as above.
+    pub(super) fn abort_over(
+        &mut self,
+        id: ConnId,
+        command: &'static Command,
+        args: kevy::resp::Args<'_>,
+        error: CommandError,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let monitored = self.monitored_shards();
+        if monitored.without(self.me()).is_empty() {
+            self.abort(id, command, args, &error, out);
+            return true;
+        }
+        self.append_task(id, monitored, Task::Abort(command, Argv::from(args), error))
+    }
+
+    /// Appends to the order what a connection's command comes to, which needs these boxes and the connection's. False: the
+    /// order is full, and the command has to be read again.
+    fn append_task(&mut self, id: ConnId, needs: Shards, task: Task) -> bool {
         let Some(client) = self.conn(id).map(|conn| conn.client) else { return true };
-        let shards = needs.with(Shards::one(me));
-        let task = Task::Command(command, Argv::from(args));
+        let me = self.me();
         let origin = Origin { shard: me, conn: id, client };
-        let appended = self.append_gather(shards, origin, task);
+        let appended = self.append_gather(needs.with(Shards::one(me)), origin, task);
         if appended {
             self.conn_mut(id).expect("just seen").waiting = Waiting::Order;
         } else {
@@ -943,22 +970,32 @@ impl Shard {
     /// The command of a connection of this shard, at its position, with all boxes it needs.
     fn run_gathered(&mut self, origin: Origin, command: &'static Command, argv: &Argv) {
         let id = origin.conn;
-        if self.conn(id).is_none_or(|conn| conn.client != origin.client) {
-            return;
-        }
-        if self.announces(id, command, argv.as_args()) {
+        if self.conn(id).is_some_and(|conn| conn.client == origin.client)
+            && self.announces(id, command, argv.as_args())
+        {
             let task = Task::Command(command, argv.clone());
             let shards = self.all_shards();
             let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task };
             self.post(shards, What::Gather(gather));
             return;
         }
+        self.answer_gathered(origin, |shard, id, out| {
+            let _ = shard.call(id, command, argv.as_args(), out);
+            shard.testify(id);
+        });
+    }
+
+    /// A connection of this shard whose command was in the order gets what `answer` writes, and goes on.
+    fn answer_gathered(&mut self, origin: Origin, answer: impl FnOnce(&mut Shard, ConnId, &mut Vec<u8>)) {
+        let id = origin.conn;
+        if self.conn(id).is_none_or(|conn| conn.client != origin.client) {
+            return;
+        }
         self.stopwatch = (self.env.stopwatch)();
         let mut out = self.take_out(id);
         let start = out.len();
         self.conn_mut(id).expect("just seen").waiting = Waiting::No;
-        let _ = self.call(id, command, argv.as_args(), &mut out);
-        self.testify(id);
+        answer(self, id, &mut out);
         self.put_back(id, out, start);
         self.finished(id);
     }

@@ -808,6 +808,13 @@ impl Shard {
                 conn.waiting = Waiting::Paused;
                 conn.commands -= 1;
             }
+            Ok(gates::Admitted::Abort(command, error)) => {
+                if !self.abort_over(id, command, args, error, &mut out)
+                    && let Some(conn) = self.conn_mut(id)
+                {
+                    conn.commands -= 1;
+                }
+            }
             Err(error) => {
                 self.write_error(id, &error, &mut out);
                 self.testify(id);

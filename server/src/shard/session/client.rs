@@ -52,14 +52,13 @@ impl ClientType {
 }
 
 /// The letters of `flags=`.
-fn flags(shard: &Shard, conn: &Conn) -> String {
-    let changed = shard.watched_key_was_modified(conn);
+fn flags(conn: &Conn, dirty: bool) -> String {
     let letters = [
         (conn.monitor, 'O'),
         (conn.subscribed(), 'P'),
         (conn.multi.is_some(), 'x'),
         (conn.waiting.is_blocked(), 'b'),
-        (changed, 'd'),
+        (dirty, 'd'),
         (conn.close_after_reply, 'c'),
         (conn.closing, 'A'),
         (conn.peer.unix, 'U'),
@@ -88,6 +87,7 @@ pub fn memory(conn: &Conn) -> usize {
 
 /// A client as CLIENT LIST shows it, without the line end.
 pub fn describe(shard: &Shard, conn: &Conn) -> String {
+    let dirty = shard.watched_key_was_modified(conn);
     let age = shard.now.unix.saturating_sub(conn.created) / 1000;
     let idle = shard.now.unix.saturating_sub(conn.last_interaction) / 1000;
     let mut line = String::with_capacity(400);
@@ -103,13 +103,14 @@ pub fn describe(shard: &Shard, conn: &Conn) -> String {
         conn.peer.laddr,
         conn.peer.fd,
         text(&conn.name),
-        flags(shard, conn),
+        flags(conn, dirty),
         conn.db,
         conn.channels.len(),
         conn.patterns.len(),
         conn.shard_channels.len(),
-        conn.multi.as_ref().map_or(-1, |multi| multi.queue.len() as i64),
-        conn.watching.len(),
+        conn.multi.as_ref().map_or(-1, |multi| multi.commands() as i64),
+        // Redis watches nothing more once a transaction is bound to fail.
+        if dirty { 0 } else { conn.watching.len() },
         conn.pending_input(),
         conn.input_capacity() - conn.pending_input(),
         conn.multi.as_ref().map_or(0, |multi| multi.memory),

@@ -46,11 +46,16 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
         s.reply.null_array();
         return Ok(());
     }
-    s.reply.array(multi.queue.len());
+    let Multi { queue, memory, .. } = multi;
+    s.reply.array(queue.len());
     let mut out = Vec::new();
     let mut lent = Vec::new();
     s.shard.in_transaction = !kevy::bug!(ExecBlocks);
-    for queued in multi.queue.iter().skip(usize::from(kevy::bug!(ExecSkipsFirst))) {
+    if !kevy::bug!(ExecShownEnded) {
+        // A command of the transaction that looks at clients finds this one in it.
+        s.conn_mut().multi = Some(Multi { memory, executing: queue.len(), ..Multi::default() });
+    }
+    for queued in queue.iter().skip(usize::from(kevy::bug!(ExecSkipsFirst))) {
         s.shard.brought = queued.args.brought().cloned();
         // The reply of a command that failed is an element like any other.
         let _ = s.shard.call(id, queued.command, queued.args.as_args(), &mut out);
@@ -62,6 +67,9 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
     s.shard.brought = None;
     s.shard.lent = lent;
     s.shard.in_transaction = false;
+    if let Some(conn) = s.shard.conn_mut(id) {
+        conn.multi = None;
+    }
     Ok(())
 }
 
