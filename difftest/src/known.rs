@@ -1,5 +1,6 @@
 //! Known differences: a line each, with the reason. See the head of `known_differences`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use kevy::glob;
@@ -7,6 +8,7 @@ use kevy::resp::Frame;
 use kevy::resp::repr::Repr;
 use kevy_model::generator::Word;
 
+use crate::compare;
 use crate::runner::{Difference, Knows};
 use crate::wire::decode;
 
@@ -26,6 +28,8 @@ struct Entry {
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     entries: Vec<Entry>,
+    /// How often replies to each command have differed in a known way.
+    by_command: BTreeMap<&'static str, u64>,
 }
 
 /// A line that does not say what it should.
@@ -66,12 +70,17 @@ impl Known {
                 });
             }
         }
-        Ok(Known { entries })
+        Ok(Known { entries, by_command: BTreeMap::new() })
     }
 
     /// How often each line was met.
     pub fn hits(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         self.entries.iter().map(|entry| (entry.line, entry.hits))
+    }
+
+    /// How often replies to each command have differed in a known way.
+    pub fn by_command(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.by_command.iter().map(|(&name, &count)| (name, count))
     }
 
     /// Another run has met a line so often.
@@ -96,7 +105,12 @@ impl Knows for Known {
                 && matches(&entry.reference, reference.as_bytes())
                 && entry.allows(difference, &other)
         });
-        entry.map(|entry| entry.hits += 1).is_some()
+        let Some(entry) = entry else { return false };
+        entry.hits += 1;
+        if let Some(row) = compare::row(&difference.argv) {
+            *self.by_command.entry(row.name).or_default() += 1;
+        }
+        true
     }
 }
 
@@ -105,6 +119,12 @@ impl Entry {
         let trees = || Some((decode(&difference.reference).ok()?, decode(&difference.other).ok()?));
         if self.other == "(same numbers)" {
             return differ_in_spelling(&difference.reference, &difference.other);
+        }
+        let but = self.other.strip_prefix("(same clients but for ").and_then(|rest| rest.strip_suffix(')'));
+        if let Some(but) = but {
+            return trees().is_some_and(|(reference, other)| {
+                compare::same_clients(&reference, &other, &but.split(' ').collect::<Vec<_>>())
+            });
         }
         let more = self.other.strip_prefix("(also ").and_then(|rest| rest.strip_suffix(')'));
         match more {

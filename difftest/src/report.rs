@@ -1,6 +1,6 @@
 //! `CONFORMANCE.md`: what runs have compared, a row a command.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use kevy::command::table::TABLE;
@@ -15,7 +15,7 @@ pub fn tally_text(oracle: &str, protocol: u32, tally: &Tally) -> String {
 }
 
 /// What a run did beside its tallies, as text: the commands it could choose from, its counts, and how often each known
-/// difference was met.
+/// difference was met, by line and by command.
 pub fn run_text(scope: &Scope, done: &Done, known: &Known) -> String {
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -27,6 +27,9 @@ pub fn run_text(scope: &Scope, done: &Done, known: &Known) -> String {
     }
     for (line, hits) in known.hits() {
         let _ = writeln!(text, "known\t{line}\t{hits}");
+    }
+    for (name, count) in known.by_command() {
+        let _ = writeln!(text, "differs\t{name}\t{count}");
     }
     text
 }
@@ -54,38 +57,50 @@ pub fn read_runs(texts: &[String], known: &mut Known) -> (Scope, Done) {
 /// What several runs have compared.
 #[derive(Default)]
 pub struct Conformance {
-    oracles: Vec<String>,
-    resp2: Tally,
-    resp3: Tally,
+    /// What was compared with each oracle, in RESP2 and RESP3.
+    oracles: BTreeMap<String, [Tally; 2]>,
+    /// How often replies to each command have differed in a known way.
+    known: BTreeMap<String, u64>,
 }
 
 impl Conformance {
     /// Adds the text of a run.
     pub fn read(&mut self, text: &str) {
-        let mut third = false;
+        let mut tally = &mut Tally::default();
         for line in text.lines() {
             match line.split('\t').collect::<Vec<_>>()[..] {
                 ["oracle", oracle, protocol] => {
-                    if !self.oracles.iter().any(|known| known == oracle) {
-                        self.oracles.push(oracle.to_owned());
-                    }
-                    third = protocol == "RESP3";
+                    let tallies = self.oracles.entry(oracle.to_owned()).or_default();
+                    tally = &mut tallies[usize::from(protocol == "RESP3")];
                 }
-                _ if third => self.resp3.read_line(line),
-                _ => self.resp2.read_line(line),
+                ["differs", name, count] => {
+                    *self.known.entry(name.to_owned()).or_default() += count.parse().unwrap_or(0);
+                }
+                _ => tally.read_line(line),
             }
         }
     }
 
+    /// All that was compared in one protocol.
+    fn in_protocol(&self, protocol: usize) -> Tally {
+        let mut all = Tally::default();
+        self.oracles.values().for_each(|tallies| all.merge(&tallies[protocol]));
+        all
+    }
+
     pub fn to_markdown(&self, known_differences: &str) -> String {
-        let mut all = self.resp2.clone();
-        all.merge(&self.resp3);
+        let protocols = [0, 1].map(|protocol| self.in_protocol(protocol));
+        let mut all = protocols[0].clone();
+        all.merge(&protocols[1]);
+        let oracles: Vec<&str> = self.oracles.keys().map(String::as_str).collect();
         let mut text = String::from("# Conformance\n\n");
         let _ = writeln!(
             text,
             "Replies compared with a live server, byte for byte unless the command says that its reply is not \
-             determined by data and arguments. Written by `kevy-difftest report` from the counts of the runs. Oracles: {}.\n",
-            self.oracles.join(", ")
+             determined by data and arguments. Written by `kevy-difftest report` from the counts of the runs. Oracles: {}: \
+             under each stands how many replies were compared with its own. Known: how many of them differ in one of the \
+             ways that are listed at the end.\n",
+            oracles.join(", ")
         );
         text.push_str(
             "Keys: how often the first key was, as the generator believed, there with the type that the command is \
@@ -93,18 +108,22 @@ impl Conformance {
              before the stroke those that were answered, behind it those that failed. Sizes: of the declared classes \
              (one, up to 8, 64, 128, more) of what such a key held and of the longest value given, how many were seen.\n\n",
         );
-        text.push_str(
-            "| command | options | pairs of options | sizes | replies | errors | RESP2 | RESP3 | keys: own, other, missing, \
-             expired, boundary |\n",
+        text.push_str("| command | options | pairs of options | sizes | replies | errors | RESP2 | RESP3 | ");
+        let _ = writeln!(
+            text,
+            "{} | known | keys: own, other, missing, expired, boundary |\n|{}",
+            oracles.join(" | "),
+            "---|".repeat(10 + oracles.len())
         );
-        text.push_str("|---|---|---|---|---|---|---|---|---|\n");
-        let mut total = [0; 4];
+        let mut total = vec![0; 5 + oracles.len()];
         for row in TABLE.iter().filter(|row| excluded(row).is_none()) {
             let count = |tally: &Tally, outcome| tally.get(row.id, &Cell::Command(outcome));
             let both = |tally: &Tally| count(tally, Outcome::Ok) + count(tally, Outcome::Error);
-            let counts =
-                [count(&all, Outcome::Ok), count(&all, Outcome::Error), both(&self.resp2), both(&self.resp3)];
-            total.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+            let mut counts = vec![count(&all, Outcome::Ok), count(&all, Outcome::Error)];
+            counts.extend(protocols.iter().map(both));
+            counts.extend(self.oracles.values().map(|tallies| tallies.iter().map(both).sum::<u64>()));
+            counts.push(self.known.get(row.name).copied().unwrap_or(0));
+            total.iter_mut().zip(&counts).for_each(|(total, count)| *total += count);
             let of =
                 |(seen, all): (usize, usize)| if all == 0 { String::new() } else { format!("{seen}/{all}") };
             let states = KeyState::ALL.map(|state| {
@@ -117,19 +136,15 @@ impl Conformance {
             let states = if row.takes_keys() { states.join(", ") } else { String::new() };
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {states} |",
+                "| {} | {} | {} | {} | {} | {states} |",
                 row.name.replace('|', " "),
                 of(all.options_seen(row.id)),
                 of(all.pairs_seen(row.id)),
                 of(all.sizes_seen(row.id)),
-                counts[0],
-                counts[1],
-                counts[2],
-                counts[3]
+                cells(&counts)
             );
         }
-        let _ =
-            writeln!(text, "| **all** | | | | {} | {} | {} | {} | |", total[0], total[1], total[2], total[3]);
+        let _ = writeln!(text, "| **all** | | | | {} | |", cells(&total));
         text.push_str("\nNot compared:\n\n");
         for row in TABLE.iter().filter(|row| row.subcommand_count == 0) {
             if let Some(reason) = excluded(row) {
@@ -142,6 +157,10 @@ impl Conformance {
         }
         text
     }
+}
+
+fn cells(counts: &[u64]) -> String {
+    counts.iter().map(u64::to_string).collect::<Vec<_>>().join(" | ")
 }
 
 #[cfg(test)]
@@ -165,9 +184,11 @@ mod tests {
         let mut conformance = Conformance::default();
         conformance
             .read("oracle\tredis-8.0.6\tRESP2\nget\tOk\t5\noracle\tredis-8.0.6\tRESP3\nget\tError\t2\n");
+        conformance.read("oracle\tredis-7.0.15\tRESP2\nget\tOk\t1\ndiffers\tget\t1\n");
         let text = conformance.to_markdown("# head\nGET * | a | b | * | because\n");
-        assert!(text.contains("| get |  |  | 0/5 | 5 | 2 | 5 | 2 | 0/0, 0/0, 0/0, 0/0, 0/0 |\n"), "{text}");
-        assert!(text.contains("Oracles: redis-8.0.6.\n"));
+        let row = "| get |  |  | 0/5 | 6 | 2 | 6 | 2 | 1 | 7 | 1 | 0/0, 0/0, 0/0, 0/0, 0/0 |\n";
+        assert!(text.contains(row), "{text}");
+        assert!(text.contains(" | redis-7.0.15 | redis-8.0.6 | known | "), "{text}");
         assert!(text.contains("| GET * | a | b | * | because |\n"));
     }
 }
