@@ -11,12 +11,14 @@
 //! - [`sim`]: several shards under a scheduler, in one thread.
 //! - [`threads`]: several shards on threads, judged by the model and by redis-server.
 //! - [`table`]: the command table against a server's own.
-//! - [`inprocess`]: the shard in this process, judged by the model; [`fuzzed`]: plans made of a fuzzer's bytes.
+//! - [`inprocess`]: the shard in this process, judged by the model; [`fuzzed`]: plans made of a fuzzer's bytes;
+//!   [`exhaustive`]: all short plans.
 //! - [`report`]: what the runs have shown, a row a command.
 
 pub mod bugs;
 pub mod campaign;
 pub mod compare;
+pub mod exhaustive;
 pub mod fuzzed;
 pub mod inprocess;
 pub mod known;

@@ -15,7 +15,7 @@ use kevy_difftest::report::{Conformance, read_runs, run_text, tally_text};
 use kevy_difftest::runner::{Counts, Nothing, Run, Stop};
 use kevy_difftest::server::{Program, Server};
 use kevy_difftest::tape::{self, Tape};
-use kevy_difftest::{bugs, sim, state, table, threads, transcript};
+use kevy_difftest::{bugs, exhaustive, sim, state, table, threads, transcript};
 use kevy_model::generator::{Gen, Generated, Plan, Prng, Scope, Step, Tally};
 
 #[global_allocator]
@@ -26,6 +26,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
 
   run              generated plans on kevy and redis-server, compared reply by reply
   inprocess        generated plans on the shard in this process, judged by the model
+  exhaustive N [T] all plans of N steps of each small theme, or of theme T, like inprocess
   replay FILE...   plans from files; recordings are compared with what they recorded
   shrink FILE      the smallest plan found that still differs
   record FILE...   rewrites plans as recordings, transcripts (.resp.txt) and tapes (.tape), with what redis-server answers
@@ -68,8 +69,12 @@ fn main() -> ExitCode {
         return serve(args);
     }
     type Part = fn(&[String]) -> ExitCode;
-    let parts: [(&str, Part); 3] =
-        [("bugs", bugs::main), ("sim", sim::main::main), ("threads", threads::main)];
+    let parts: [(&str, Part); 4] = [
+        ("bugs", bugs::main),
+        ("exhaustive", exhaustive::main),
+        ("sim", sim::main::main),
+        ("threads", threads::main),
+    ];
     if let Some((_, part)) = parts.iter().find(|(name, _)| args.first().is_some_and(|first| first == name)) {
         let args: Vec<String> = args[1..].iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
         return part(&args);

@@ -5,9 +5,11 @@
 use std::path::PathBuf;
 
 use kevy::command::CommandId;
+use kevy_difftest::exhaustive;
 use kevy_difftest::fuzzed;
 use kevy_difftest::inprocess::{self, Done, Setting, check, check_many, check_transcript};
 use kevy_difftest::recording::Recording;
+use kevy_model::generator::small::THEMES;
 use kevy_model::generator::{Cell, Choices, Generated, Outcome, Prng};
 
 /// Plans of every day, and the steps of each.
@@ -21,6 +23,9 @@ const TRANSACTIONS: u64 = 900;
 const ABORTED: u64 = 70;
 const BEHIND: u64 = 4_000;
 const RECORDS: u64 = 60_000;
+
+/// Steps of the plans of which all are run.
+const SHORT: usize = 3;
 
 /// Commands that cannot fail, whatever they are given: a COMMAND with arguments is another row's.
 const NEVER_FAIL: [CommandId; 6] = {
@@ -67,6 +72,15 @@ fn the_shard_does_what_the_model_specifies() {
     };
     assert_eq!(never(Outcome::Ok, &NEVER_SUCCEED), [""; 0], "commands that never succeeded");
     assert_eq!(never(Outcome::Error, &NEVER_FAIL), [""; 0], "commands that never failed");
+}
+
+#[test]
+fn all_short_plans_do_what_the_model_specifies() {
+    for theme in &THEMES {
+        let (plans, _, failure) = exhaustive::check_all(theme, SHORT);
+        assert_eq!(failure, None);
+        assert_eq!(plans, theme.plans(SHORT), "{}", theme.name);
+    }
 }
 
 /// The files of a directory whose names end so.

@@ -18,6 +18,7 @@
 mod choices;
 mod intrusive;
 mod plan;
+pub mod small;
 mod states;
 mod syntax;
 mod tally;
