@@ -31,6 +31,7 @@ fn random_inputs_pass_every_target() {
             // Half of the inputs look like what the target reads.
             let alphabet: &[u8] = match (round % 2, *name) {
                 (0, "resp_decode") => b"*$123\r\n\r\n\r\nGETaset \"'\\x",
+                (0, "inline") => b"ab\"'\\xn4f \t\r\x0b\x0c",
                 (0, "frame_decode") => b"*$:+-%~_,#123\r\n\r\nab",
                 (0, "glob") => b"ab*?[]^-\\",
                 (0, "number_formats") => b"0123456789.-+eEinfxa",

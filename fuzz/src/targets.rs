@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kevy::keyspace::table::{Slot, Table};
 use kevy::number;
+use kevy::resp::repr::Repr;
 use kevy::resp::{Args, Argv, Decoder, Frame, Limits, Progress};
 use kevy::rng::Rng;
 use kevy::value::blob::Member;
@@ -20,6 +21,7 @@ pub type Target = (&'static str, fn(&[u8]));
 /// Every target.
 pub const TARGETS: &[Target] = &[
     ("resp_decode", resp_decode),
+    ("inline", inline),
     ("frame_decode", frame_decode),
     ("glob", glob),
     ("number_formats", number_formats),
@@ -112,6 +114,78 @@ pub fn resp_decode(data: &[u8]) {
     let free = Limits { max_bulk_len: 1 << 20, ..Limits::default() };
     let again = commands(&encoded, &free, || encoded.len());
     assert_eq!(again, (whole.0, None));
+}
+
+/// A line is split as one that goes through it byte by byte would, and words that were quoted come back.
+pub fn inline(data: &[u8]) {
+    let limits = Limits::default();
+    let decoded = |line: &[u8]| commands(&[line, b"\n"].concat(), &limits, || usize::MAX);
+    let ends_line = |byte: &u8| matches!(byte, 0 | b'\n');
+    if let Some(line) = data.split(ends_line).next().filter(|line| line.first() != Some(&b'*')) {
+        let expected = obvious_words(line);
+        let (all, error) = decoded(line);
+        assert_eq!(error.is_some(), expected.is_none(), "{error:?}");
+        let expected = expected.filter(|words| !words.is_empty()).map(Argv::of);
+        assert_eq!(all, expected.into_iter().collect::<Vec<_>>());
+    }
+    let words: Vec<&[u8]> = data.chunks(1 + data.len() / 3).collect();
+    let line = words.iter().map(|word| Repr(word).to_string()).collect::<Vec<_>>().join(" ");
+    let expected = (!words.is_empty()).then(|| Argv::of(words));
+    assert_eq!(decoded(line.as_bytes()), (expected.into_iter().collect(), None));
+}
+
+/// The words of a line with quotes. `None` if a quote is not closed, or not followed by a space.
+fn obvious_words(line: &[u8]) -> Option<Vec<Vec<u8>>> {
+    enum Inside {
+        Nothing,
+        Word,
+        Quotes(u8),
+    }
+    let mut words: Vec<Vec<u8>> = Vec::new();
+    let mut inside = Inside::Nothing;
+    let mut at = 0;
+    while at < line.len() {
+        let (byte, next) = (line[at], line.get(at + 1).copied());
+        at += 1;
+        match inside {
+            Inside::Nothing if byte.is_ascii_whitespace() || byte == 0x0b => continue,
+            Inside::Nothing => {
+                words.push(Vec::new());
+                inside = Inside::Word;
+                at -= 1;
+            }
+            Inside::Word if b" \t\r".contains(&byte) => inside = Inside::Nothing,
+            Inside::Word if b"\"'".contains(&byte) => inside = Inside::Quotes(byte),
+            Inside::Word => words.last_mut()?.push(byte),
+            Inside::Quotes(quote) if byte == quote => {
+                if next.is_some_and(|byte| !byte.is_ascii_whitespace() && byte != 0x0b) {
+                    return None;
+                }
+                inside = Inside::Nothing;
+            }
+            Inside::Quotes(b'\'') if (byte, next) == (b'\\', Some(b'\'')) => {
+                words.last_mut()?.push(b'\'');
+                at += 1;
+            }
+            Inside::Quotes(b'"') if byte == b'\\' => {
+                let escaped = next?;
+                let digits = line.get(at + 1..at + 3).filter(|_| escaped == b'x');
+                let digits = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+                let (meant, length) = match digits {
+                    Some(digits) => (u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?, 3),
+                    None => {
+                        let meant = [(b'n', b'\n'), (b'r', b'\r'), (b't', b'\t'), (b'b', 0x08), (b'a', 0x07)];
+                        let meant = meant.into_iter().find(|(letter, _)| *letter == escaped);
+                        (meant.map_or(escaped, |(_, byte)| byte), 1)
+                    }
+                };
+                words.last_mut()?.push(meant);
+                at += length;
+            }
+            Inside::Quotes(_) => words.last_mut()?.push(byte),
+        }
+    }
+    (!matches!(inside, Inside::Quotes(_))).then_some(words)
 }
 
 /// A reply tree that decodes encodes to the bytes it came from.
