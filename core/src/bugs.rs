@@ -357,6 +357,8 @@ bugs! {
     KillIgnoresLocalAddress in Session;
     /// CLIENT KILL SKIPME no skips the caller.
     KillAlwaysSkipsItself in Session;
+    /// SCAN removes expired keys that MATCH leaves out.
+    ScanRemovesAllExpired in Deadline;
     /// A monitor is not shown an EXEC that is refused.
     RefusedExecUnshown in Session;
     /// A command inside EXEC finds its own client in no transaction.
