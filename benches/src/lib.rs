@@ -31,7 +31,8 @@ const NOW: Now = Now { unix: 1_700_000_000_000, micros: 0, mono: 0 };
 /// A shard that measures its commands as the server's does, and has no other part of the outside world.
 pub fn shard() -> Shard {
     kevy_server::clock::start();
-    let environment = Environment { stopwatch: kevy_server::clock::micros, ..Environment::isolated() };
+    let (stopwatch, chunk) = (kevy_server::clock::micros, Environment::CHUNK);
+    let environment = Environment { stopwatch, chunk, ..Environment::isolated() };
     Shard::new(Config::default(), environment, 1, NOW)
 }
 

@@ -359,6 +359,12 @@ bugs! {
     KillAlwaysSkipsItself in Session;
     /// SCAN removes expired keys that MATCH leaves out.
     ScanRemovesAllExpired in Deadline;
+    /// MEMORY USAGE removes a key that has expired.
+    UsageNoticesExpiry in Deadline;
+    /// Many messages to oneself come before the reply to the command that caused them.
+    LongMessagesFirst in PubSub;
+    /// EXEC executes SSUBSCRIBE.
+    ExecSubscribesToShards in PubSub;
     /// A monitor is not shown an EXEC that is refused.
     RefusedExecUnshown in Session;
     /// A command inside EXEC finds its own client in no transaction.

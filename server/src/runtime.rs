@@ -59,6 +59,7 @@ pub fn run(config: Config, pidfile: Option<PathBuf>) -> ExitCode {
         log!(Level::Notice, "Memory is provided when it is needed, not before: {}", os_reason(&error));
     }
     let environment = Environment {
+        chunk: Environment::CHUNK,
         stopwatch: clock::micros,
         used_memory: memory::used,
         peak_memory: memory::peak,

@@ -136,7 +136,7 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// The live entry at `key`, without counting the access in any way (DEBUG, MEMORY USAGE).
+    /// The live entry at `key`, without counting the access in any way (DEBUG).
     pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
         let hash = self.drop_expired(key);
         self.keyspace.dbs.at(self.db, hash).table.find_hashed(hash, key)

@@ -163,6 +163,8 @@ pub struct Conn {
     pub decoder: Decoder,
     /// Output not handed to the reactor yet: what is written to, and what comes before it.
     pub out: Vec<u8>,
+    /// A reply is being written elsewhere: `out` has what comes after it.
+    pub replying: bool,
     pub chunks: VecDeque<SendBuf>,
     /// Bytes in `chunks`.
     pub queued: usize,
@@ -212,6 +214,7 @@ impl Conn {
             incoming: None,
             decoder: Decoder::new(),
             out: Vec::new(),
+            replying: false,
             chunks: VecDeque::new(),
             queued: 0,
             in_flight: 0,

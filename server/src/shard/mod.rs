@@ -108,6 +108,8 @@ pub struct Environment {
     /// Writes the configuration to its file (CONFIG REWRITE).
     pub rewrite_config: fn(&Config) -> io::Result<()>,
     pub system: System,
+    /// Output of which so many bytes wait is not copied any more when it grows.
+    pub chunk: usize,
     /// Hex id of this process, 40 digits.
     pub run_id: String,
     pub pid: u32,
@@ -115,7 +117,11 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Nothing outside at all: no clock, no memory, no files. For simulation and tests.
+    /// A server's [`chunk`](Self::chunk).
+    pub const CHUNK: usize = 64 * 1024;
+
+    /// Nothing outside at all: no clock, no memory, no files, and little that makes a chunk of output. For simulation and
+    /// tests.
     pub fn isolated() -> Self {
         Self {
             stopwatch: || 0,
@@ -128,6 +134,7 @@ impl Environment {
             apply_config: |_, _, _| Ok(()),
             rewrite_config: |_| Ok(()),
             system: System::default(),
+            chunk: 1000,
             run_id: "0".repeat(40),
             pid: 1,
             executable: "kevy".to_string(),
@@ -204,9 +211,6 @@ const BATCH: usize = 16;
 /// Send buffers kept for reuse, and the capacity above which one is not kept.
 const SPARE_BUFFERS: usize = 64;
 const SPARE_BUFFER_CAPACITY: usize = 64 * 1024;
-
-/// Output of which so much waits is not copied any more when it grows.
-const CHUNK: usize = 64 * 1024;
 
 /// Subscriptions of closed connections that are forgotten in one turn: about a millisecond.
 const SUBSCRIPTIONS_LEFT: usize = 2000;
@@ -836,7 +840,10 @@ impl Shard {
 
     /// Takes a connection's output to write a reply to it.
     fn take_out(&mut self, id: ConnId) -> Vec<u8> {
-        let out = self.conns[id.0 as usize].as_deref_mut().map(|conn| std::mem::take(&mut conn.out));
+        let out = self.conns[id.0 as usize].as_deref_mut().map(|conn| {
+            conn.replying = true;
+            std::mem::take(&mut conn.out)
+        });
         match out {
             Some(out) if out.capacity() > 0 => out,
             // Idle connections own no buffer.
@@ -850,6 +857,7 @@ impl Shard {
             self.lent.clear();
             return;
         };
+        conn.replying = false;
         match conn.reply_mode {
             // CLIENT REPLY SKIP itself says nothing, and an EXEC that it is part of is answered.
             ReplyMode::On | ReplyMode::SkipNext => {}
@@ -1316,10 +1324,11 @@ impl Shard {
             conn.send_queued = true;
             self.send_queue.push_back(id);
         }
+        // While a reply is written, what is here comes after it.
+        if conn.out.len() >= self.env.chunk && (!conn.replying || kevy::bug!(LongMessagesFirst)) {
+            conn.close_chunk();
+        }
         if conn.out.len() + conn.queued > gates::OUTPUT_CHECKED_FROM {
-            if conn.out.len() >= CHUNK {
-                conn.close_chunk();
-            }
             self.check_output_limit(id);
         }
     }

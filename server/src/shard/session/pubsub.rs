@@ -1,5 +1,6 @@
 //! SUBSCRIBE and its kin, PUBLISH, PUBSUB.
 
+use kevy::command::CommandError;
 use kevy::resp::Reply;
 
 use super::{Outcome, Session};
@@ -89,7 +90,11 @@ pub fn punsubscribe(s: &mut Session<'_>) -> Outcome {
     remove(s, Kind::Pattern, "punsubscribe")
 }
 
+/// The only one of these that EXEC refuses.
 pub fn ssubscribe(s: &mut Session<'_>) -> Outcome {
+    if s.shard.in_transaction && !kevy::bug!(ExecSubscribesToShards) {
+        return Err(CommandError::Text("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"));
+    }
     add(s, Kind::Shard, "ssubscribe")
 }
 
