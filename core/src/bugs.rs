@@ -369,6 +369,8 @@ bugs! {
     RefusedExecUnshown in Session;
     /// A command inside EXEC finds its own client in no transaction.
     ExecShownEnded in Session;
+    /// Clients that were held back by CLIENT PAUSE do not go on in the order of their commands.
+    PausedGoOnBySlot in Session;
     /// CLIENT REPLY SKIP ends CLIENT REPLY OFF.
     SkipEndsOff in Session;
     /// CLIENT REPLY SKIP does not reach the reply to a client that has waited.

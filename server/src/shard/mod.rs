@@ -260,6 +260,8 @@ pub struct Shard {
     free: Vec<ConnId>,
     pub by_client: BTreeMap<ClientId, ConnId>,
     pub monitors: BTreeSet<ConnId>,
+    /// Connections whose command CLIENT PAUSE holds back, the first first.
+    paused: Vec<ConnId>,
     /// Connections with commands in their query buffer that may be executed now.
     runnable: VecDeque<ConnId>,
     send_queue: VecDeque<ConnId>,
@@ -325,6 +327,7 @@ impl Shard {
             free: Vec::new(),
             by_client: BTreeMap::new(),
             monitors: BTreeSet::new(),
+            paused: Vec::new(),
             runnable: VecDeque::new(),
             send_queue: VecDeque::new(),
             close_queue: VecDeque::new(),
@@ -811,6 +814,7 @@ impl Shard {
                 let conn = self.conns[id.0 as usize].as_deref_mut().expect("nothing has closed it");
                 conn.waiting = Waiting::Paused;
                 conn.commands -= 1;
+                self.paused.push(id);
             }
             Ok(gates::Admitted::Abort(command, error)) => {
                 if !self.abort_over(id, command, args, error, &mut out)
@@ -1303,11 +1307,14 @@ impl Shard {
         }
     }
 
-    /// CLIENT UNPAUSE, or the end of the pause.
+    /// CLIENT UNPAUSE, or the end of the pause: they go on in the order in which they were held back.
     pub(crate) fn resume_paused(&mut self) {
-        for at in 0..self.conns.len() {
-            let id = ConnId(at as u32);
-            if let Some(conn) = self.conns[at].as_deref_mut()
+        let mut paused = std::mem::take(&mut self.paused);
+        if kevy::bug!(PausedGoOnBySlot) {
+            paused.sort_by_key(|id| id.0);
+        }
+        for id in paused {
+            if let Some(conn) = self.conn_mut(id)
                 && conn.waiting == Waiting::Paused
             {
                 conn.waiting = Waiting::No;
@@ -1364,6 +1371,7 @@ impl Shard {
             self.end_wait(&waiter);
         }
         self.monitors.remove(&id);
+        self.paused.retain(|&paused| paused != id);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         let watched = std::mem::take(&mut conn.watching);
         self.unwatch(watched.into_keys());
