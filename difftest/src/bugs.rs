@@ -39,7 +39,7 @@ mod seeded {
     const CONTROL_PLANS: u64 = 24;
 
     /// Simulated runs after which a bug counts as unnoticed.
-    const SIMULATED: u64 = 60_000;
+    const SIMULATED: u64 = 120_000;
 
     /// Steps of a plan.
     const STEPS: usize = 1200;
@@ -155,7 +155,7 @@ no fault, and must not be noticed. Written by `ci/bugs --report difftest/SEEDED_
     impl Options {
         fn parse(args: &[String]) -> Result<Options, String> {
             let mut options = Options {
-                budget: Duration::from_secs(180),
+                budget: Duration::from_secs(400),
                 only: Vec::new(),
                 smoke: false,
                 verbose: false,
