@@ -1270,7 +1270,13 @@ fn adopt_pop(
     reference: &[u8],
     other: &[u8],
 ) -> io::Result<()> {
+    /// A set of integers stays one when this is lowered below its size, until something is added to it.
+    const LIMIT: &str = "set-max-intset-entries";
     let (taken, own) = (compare::members(reference), compare::members(other));
+    let limit = subject.control.call(&["CONFIG", "GET", LIMIT])?;
+    let limit = limit.elements().and_then(|pair| pair.get(1)).and_then(Frame::as_bytes).unwrap_or_default();
+    let limit = String::from_utf8_lossy(limit).into_owned();
+    subject.control.call(&["CONFIG", "SET", LIMIT, "1000000000"])?;
     let mut repair = |name: &str, from: &[Vec<u8>], without: &[Vec<u8>]| -> io::Result<()> {
         let members = from.iter().filter(|member| !without.contains(member)).cloned();
         let argv: Argv = [name.as_bytes().to_vec(), argv[1].clone()].into_iter().chain(members).collect();
@@ -1283,5 +1289,6 @@ fn adopt_pop(
     };
     // In this order the set is never empty in between.
     repair("SADD", &own, &taken)?;
-    repair("SREM", &taken, &own)
+    repair("SREM", &taken, &own)?;
+    subject.control.call(&["CONFIG", "SET", LIMIT, &limit]).map(drop)
 }
