@@ -471,6 +471,8 @@ bugs! {
     StaysAnywhere in Shards;
     /// A stay happens although somebody hears of its commands.
     StayersAreHeard in Shards;
+    /// Only the box that somebody was called from waits until that is done.
+    DebtsOfOthersIgnored in Shards;
     /// Who is called takes also what was pushed for somebody who has waited longer.
     ServedOutOfTurn in Shards;
     /// A connection goes on at its own box's place after a visit that was ahead of it.

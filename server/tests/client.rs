@@ -297,6 +297,43 @@ fn several_shards_serve_who_waited_longer() {
     }
 }
 
+/// Whoever waits is served before the next command of who pushed, also whoever stands behind others and whoever waits for
+/// what they leave.
+#[test]
+fn several_shards_serve_all_who_wait_before_the_next_command() {
+    let waiting = |c: &mut Connection, clients: usize| {
+        let expected = format!("blocked_clients:{clients}\r\n");
+        while !redis::cmd("INFO").arg("clients").query::<String>(c).unwrap().contains(&expected) {
+            thread::yield_now();
+        }
+    };
+    for shards in ["2", "3", "4"] {
+        let server = Server::start(&["--shards", shards]);
+        for round in 0..40 {
+            let key = format!("key:{round}");
+            let keys: Vec<String> = (0..3).map(|number| format!("chain:{number}:{round}")).collect();
+            let mut clients: Vec<Connection> = (0..5).map(|_| server.connect()).collect();
+            let (pusher, others) = clients.split_first_mut().unwrap();
+            let commands = [
+                vec!["BLPOP", &key, "0"],
+                vec!["BLPOP", &key, "0"],
+                vec!["BLMOVE", &keys[0], &keys[1], "LEFT", "LEFT", "0"],
+                vec!["BLMOVE", &keys[1], &keys[2], "LEFT", "LEFT", "0"],
+            ];
+            for (number, (client, command)) in others.iter_mut().zip(&commands).enumerate() {
+                let command = redis::cmd(command[0]).arg(&command[1..]).get_packed_command();
+                client.send_packed_command(&command).unwrap();
+                waiting(pusher, number + 1);
+            }
+            let mut pipe = redis::pipe();
+            pipe.cmd("RPUSH").arg(&key).arg(&[1, 2]).cmd("LPOP").arg(&key);
+            pipe.cmd("RPUSH").arg(&keys[0]).arg("x").cmd("LRANGE").arg(&keys[2]).arg(&[0, -1]);
+            let answers: (usize, Option<usize>, usize, Vec<String>) = pipe.query(pusher).unwrap();
+            assert_eq!(answers, (2, None, 1, vec!["x".into()]), "{shards} shards, round {round}");
+        }
+    }
+}
+
 /// What one client wrote in a pipeline, one key after the other, another finds in that order: whoever sees the second
 /// key's value sees the first's, however its own commands reach the keys.
 #[test]

@@ -186,8 +186,8 @@ struct Replay<'h> {
     frames: Vec<VecDeque<Frame>>,
     /// How many commands of each client were executed.
     done: Vec<u64>,
-    /// Keys that hold something for somebody who waits, since which position.
-    owed: BTreeMap<(usize, Vec<u8>), u64>,
+    /// Keys that hold something for somebody who waits, since which position and by which client.
+    owed: BTreeMap<(usize, Vec<u8>), (u64, usize)>,
     /// When those who wait will be answered without having got anything.
     deadlines: BTreeMap<usize, i64>,
     /// What each client has queued in MULTI.
@@ -267,12 +267,14 @@ impl<'h> Replay<'h> {
         }
     }
 
-    /// Between a push and the serving of who waits, entries that were appended before may come. But nothing else.
+    /// Between a push and the serving of who waits, entries that were appended before may come. But nothing else, and nothing
+    /// at all of who has pushed.
     fn check_debts(&self, client: usize, event: &Event) -> Result<(), String> {
         let operation = &self.history.operations[client].get(event.number as usize - 1);
         let Some(operation) = operation.filter(|_| event.at.member == 0) else { return Ok(()) };
         let queued = self.model.sessions.get(&client).is_some_and(|session| session.queue.is_some());
-        let mut owed = self.owed.iter().filter(|&(_, &since)| since == event.at.position);
+        let position = event.at.position;
+        let mut owed = self.owed.iter().filter(|&(_, &(since, by))| since == position || by == client);
         match owed.find(|((_, key), _)| operation.argv.contains(key)) {
             Some(((_, key), _)) if !queued => Err(format!(
                 "client {client} comes before somebody who waits for {}: {event:?}",
@@ -283,10 +285,11 @@ impl<'h> Replay<'h> {
     }
 
     fn note_debts(&mut self, event: &Event) {
+        let Some(client) = self.history.client(event.client) else { return };
         let owed: BTreeSet<(usize, Vec<u8>)> = self.model.owed().into_iter().collect();
         self.owed.retain(|key, _| owed.contains(key));
         for key in owed {
-            self.owed.entry(key).or_insert(event.at.position);
+            self.owed.entry(key).or_insert((event.at.position, client));
         }
     }
 

@@ -417,6 +417,12 @@ pub fn small(fine: bool) -> Vec<Small> {
         ),
         scenario("called-late", 3, 1, &[(0, "BLPOP a b 0.003; BLPOP c 0"), (1, "RPUSH b y")]),
         scenario(
+            "called-one-by-one",
+            2,
+            0,
+            &[(0, "BLPOP b a 0"), (0, "BLPOP b a 0"), (0, "RPUSH b x y; LPOP b")],
+        ),
+        scenario(
             "called-two",
             2,
             0,

@@ -186,6 +186,10 @@ pub struct Common {
     to_publish: AtomicBool,
     /// Clients that wait for keys of other shards.
     pub away: AtomicUsize,
+    /// Of those, calls that are in the order and have not been executed yet, and shards that could not append one. Whoever
+    /// is called may leave something for the next, or push to another key that somebody waits for: as long as there is one,
+    /// nobody begins a command, or it might come between them.
+    debts: AtomicUsize,
     /// By shard, the batches of its connections that are complete.
     completed: [Tally; Shards::MAX],
 }
@@ -200,6 +204,7 @@ impl Default for Common {
             monitored: AtomicU64::new(0),
             to_publish: AtomicBool::new(false),
             away: AtomicUsize::new(0),
+            debts: AtomicUsize::new(0),
             completed: std::array::from_fn(|_| Tally::default()),
         }
     }
@@ -258,6 +263,8 @@ pub struct Links {
     /// The thread was told to wait until some time, and may have to look earlier.
     rescheduled: bool,
     last_wait: u64,
+    /// The order was full when somebody was to be called: that is still to be done.
+    late: bool,
     /// Whose turn it is to make room.
     evicts_next: ShardId,
     /// Where there was nothing to evict when it was looked there last.
@@ -295,6 +302,7 @@ impl Links {
             in_entry: false,
             rescheduled: false,
             last_wait: 0,
+            late: false,
             evicts_next: me,
             had_nothing: Shards::NONE,
             member: 0,
@@ -526,6 +534,10 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
             boxes.swap(at, last);
         }
     }
+    if matches!(gather.task, Task::Serve(_)) {
+        // Whoever comes next because of it has been called.
+        boxes[0].common.debts.fetch_sub(1, Ordering::SeqCst);
+    }
     boxes
 }
 
@@ -632,7 +644,8 @@ impl Shard {
 
     /// Whether nothing may run here before somebody who has been called.
     pub(super) fn owes(&self) -> bool {
-        self.links.as_deref().is_some_and(|links| links.owes)
+        let Some(links) = self.links.as_deref() else { return false };
+        links.owes || self.common.debts.load(Ordering::SeqCst) > 0 && !kevy::bug!(DebtsOfOthersIgnored)
     }
 
     /// Moves past the entry at the cursor.
@@ -1074,11 +1087,30 @@ impl Shard {
     pub(super) fn append_serve(&mut self, origin: Origin, shards: Shards, number: u64) -> bool {
         let heard = if self.events_are_heard() { self.subscribed_shards() } else { Shards::NONE };
         let shards = shards.with(Shards::one(origin.shard)).with(heard);
+        // Before anybody can execute it.
+        self.common.debts.fetch_add(1, Ordering::SeqCst);
         let appended = self.append_gather(shards, origin, Task::Serve(number));
+        if !appended {
+            self.common.debts.fetch_sub(1, Ordering::SeqCst);
+        }
         if let Some(links) = self.links.as_deref_mut() {
             links.owes = !kevy::bug!(CallsAreNoDebts);
         }
         appended
+    }
+
+    /// Somebody could not be called, or everybody has been.
+    pub(super) fn calls_are_late(&mut self, late: bool) {
+        if let Some(links) = self.links.as_deref_mut()
+            && std::mem::replace(&mut links.late, late) != late
+        {
+            let debts = &self.common.debts;
+            let _ = if late {
+                debts.fetch_add(1, Ordering::SeqCst)
+            } else {
+                debts.fetch_sub(1, Ordering::SeqCst)
+            };
+        }
     }
 
     /// Whether a command has to wait for somebody who waited longer. Then its connection is stalled, and tries again when

@@ -1226,6 +1226,7 @@ impl Shard {
                 }
             }
         }
+        self.calls_are_late(!later.is_empty());
         later.into_iter().for_each(|key| self.realm.offer_again(key));
     }
 
