@@ -260,6 +260,10 @@ impl<'h> Replay<'h> {
                 self.delivered(step)
             }
             Happened::Closed => {
+                // What it was answered last, before a command that it did not wait for.
+                while self.done[client] < event.number {
+                    self.execute(client, now)?;
+                }
                 self.monitors.remove(&client);
                 self.model.disconnect(client);
                 Ok(())
