@@ -4,7 +4,7 @@ use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use kevy::resp::Frame;
@@ -32,6 +32,23 @@ impl Program {
     }
 }
 
+/// A port that nobody listens to, below those the system gives to who connects: one it would give is taken by the next
+/// client of another test before a server can listen to it.
+pub fn free_port() -> io::Result<u16> {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let (first, ports) = (10_000, 22_000);
+    for _ in 0..1000 {
+        // The primes keep tests of one process, and processes started one after another, apart.
+        let asked = ASKED.fetch_add(1, Ordering::Relaxed).wrapping_mul(7919);
+        let port = first + std::process::id().wrapping_mul(131).wrapping_add(asked) % ports;
+        let port = u16::try_from(port).expect("the range is one of ports");
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::from(io::ErrorKind::AddrInUse))
+}
+
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -50,7 +67,7 @@ impl Server {
     pub fn start(program: &Program, tcp: bool, options: &[&str]) -> io::Result<Server> {
         let directory = Directory::new()?;
         let (port, address) = if tcp {
-            let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+            let port = free_port()?;
             (port, Address::Tcp(format!("127.0.0.1:{port}")))
         } else {
             (0, Address::Unix(directory.0.join("socket")))

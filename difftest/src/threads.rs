@@ -12,7 +12,6 @@
 //! is for the model to say, which has them wait.
 
 use std::io;
-use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -25,7 +24,7 @@ use kevy_server::shard::Environment;
 use kevy_server::shard::witness::{Happened, Witness};
 use kevy_server::{listen, runtime};
 
-use crate::server::{Program, Server};
+use crate::server::{Program, Server, free_port};
 use crate::sim::appends;
 use crate::sim::history::{Argv, History, Operation, show};
 use crate::sim::scenario;
@@ -47,7 +46,7 @@ impl Threads {
     pub fn start(shards: u32) -> io::Result<Threads> {
         let mut config = Config::default();
         config.process.shards = shards;
-        config.network.port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        config.network.port = free_port()?;
         config.network.bind = vec![b"127.0.0.1".to_vec()];
         let witness = Arc::new(Witness::default());
         let listeners = listen::open(&config).map_err(io::Error::other)?;

@@ -497,9 +497,12 @@ fn blpop(c: &mut Connection, keys: &[&str]) -> (String, usize) {
     redis::cmd("BLPOP").arg(keys).arg(0).query(c).unwrap()
 }
 
-/// A port of the machine that nobody listens to.
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// Ports of the machine that nobody listens to, below those the system gives to who connects: clients of the tests beside
+/// this one would take it.
+fn free_ports() -> impl Iterator<Item = u16> {
+    let from = 10_000 + std::process::id().wrapping_mul(131) % 20_000;
+    let ports = (from..from + 2_000).map(|port| u16::try_from(port).unwrap());
+    ports.filter(|&port| TcpListener::bind(("0.0.0.0", port)).is_ok())
 }
 
 /// Whether a server answers there.
@@ -519,7 +522,8 @@ fn the_port_and_the_addresses_can_be_changed_while_it_runs() {
     for shards in ["1", "2"] {
         let server = Server::start(&["--shards", shards, "--bind", "127.0.0.1"]);
         let mut c = server.connect();
-        let (first, second) = (free_port(), free_port());
+        let mut ports = free_ports();
+        let (first, second) = (ports.next().unwrap(), ports.next().unwrap());
         let set = |c: &mut Connection, name: &str, value: &str| config_set(c, &[(name, value)]);
         // Enough connections for each thread to get one.
         let all = |ip: &str, port: u16| (0..10).all(|_| answers(ip, port));
