@@ -223,6 +223,14 @@ bugs! {
     BitfieldGrowthNotReplayed in Propagation;
     /// A watched key that expires does not stop EXEC.
     ExpiryUnwatched in Watch;
+    /// That a key goes which had expired before WATCH stops EXEC.
+    ExpiryTouches in Watch;
+    /// Storing nothing at a key that had expired before WATCH stops EXEC.
+    ExpiredTargetTouched in Watch;
+    /// A key that had expired before WATCH counts as one that has expired since.
+    ExpiredCountsAsWatched in Watch;
+    /// FLUSHALL stops the EXEC of who watches a key that had expired before.
+    FlushedExpiredCounts in Watch;
     /// Changes in databases other than 0 do not stop EXEC.
     OtherDatabasesUnwatched in Watch;
     /// EXEC runs although a watched key has changed.
@@ -369,6 +377,10 @@ bugs! {
     RefusedExecUnshown in Session;
     /// A command inside EXEC finds its own client in no transaction.
     ExecShownEnded in Session;
+    /// EXEC answers as CLIENT REPLY says at its end.
+    ExecAnswersAtItsEnd in Session;
+    /// Commands of EXEC are answered that come after a client killed itself.
+    ExecAnswersTheKilled in Session;
     /// Clients that were held back by CLIENT PAUSE do not go on in the order of their commands.
     PausedGoOnBySlot in Session;
     /// CLIENT REPLY SKIP ends CLIENT REPLY OFF.
@@ -381,6 +393,10 @@ bugs! {
     PauseShortens in Session;
     /// CLIENT PAUSE WRITE lets EXEC write.
     PauseMissesExec in Session;
+    /// Keys expire during CLIENT PAUSE.
+    PauseExpires in Session;
+    /// Expired keys that stay for CLIENT PAUSE are answered with.
+    PauseShowsExpired in Session;
     /// Who was held back by CLIENT PAUSE is not let go when it ends.
     PauseNeverEnds in Session;
     /// Idle subscribers are closed.

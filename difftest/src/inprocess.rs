@@ -118,6 +118,11 @@ impl World {
         self.take_output(conn)
     }
 
+    fn is_closed(&mut self, conn: usize) -> bool {
+        let id = self.conn(conn);
+        self.memory.closed.contains(&id)
+    }
+
     pub(crate) fn take_output(&mut self, conn: usize) -> Vec<u8> {
         let id = self.conn(conn);
         std::mem::take(
@@ -391,11 +396,19 @@ pub fn check_transcript(text: &str) -> Result<(), Failure> {
                 arrived.extend(frames.into_iter().map(|frame| (conn, frame)));
                 Ok(())
             };
-            receive(exchange.conn, &world.call(exchange.conn, &exchange.argv))?;
+            let mut output = world.call(exchange.conn, &exchange.argv);
+            for argv in &exchange.more {
+                output.extend(world.call(exchange.conn, argv));
+            }
+            let closed = (frames(&output).is_err() && world.is_closed(exchange.conn))
+                .then(|| transcript::closed(&output));
+            if closed.is_none() {
+                receive(exchange.conn, &output)?;
+            }
             for conn in world.ids.keys().copied().collect::<Vec<_>>() {
                 receive(conn, &world.take_output(conn))?;
             }
-            let reply = transcript::printed(exchange.conn, &arrived);
+            let reply = closed.unwrap_or_else(|| transcript::printed(exchange.conn, &arrived));
             // A transcript keeps no lines that look like comments or are empty.
             let lines = reply.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
             if !exchange.reply.lines().eq(lines) {

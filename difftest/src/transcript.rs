@@ -7,11 +7,15 @@
 //! 2> ZSCORE z a          connection 2; without a number it is connection 0
 //! "5"
 //! 3< [0] "ZSCORE" "z" "a"
+//! > CLIENT REPLY OFF
+//! +> CLIENT REPLY ON     sent together with the one before
+//! OK
 //! ```
 //!
 //! Every command is answered before the next one is sent, so no command of a transcript may wait. A command that is
 //! answered by several frames prints them all, each on lines of its own. `3<` stands before the lines of what arrives on
-//! another connection: messages, and what a monitor is shown, without time, address and PING.
+//! another connection: messages, and what a monitor is shown, without time, address and PING. Where the server closes the
+//! connection instead of an answer, `closed:` stands before the beginning of one.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -31,6 +35,8 @@ pub struct Exchange {
     pub line: usize,
     pub conn: usize,
     pub argv: Vec<Vec<u8>>,
+    /// What is sent together with it.
+    pub more: Vec<Vec<Vec<u8>>>,
     pub reply: String,
 }
 
@@ -38,10 +44,17 @@ pub struct Exchange {
 pub fn parse(text: &str) -> Result<Vec<Exchange>, String> {
     let mut exchanges: Vec<Exchange> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        if let Some((conn, command)) = command(line) {
+        let words = |command: &str| {
             let argv = split_words(command.as_bytes()).filter(|argv| !argv.is_empty());
-            let argv = argv.ok_or_else(|| format!("line {}: no command: {line}", index + 1))?;
-            exchanges.push(Exchange { line: index + 1, conn, argv, reply: String::new() });
+            argv.ok_or_else(|| format!("line {}: no command: {line}", index + 1))
+        };
+        if let Some(command) = line.strip_prefix(TOGETHER) {
+            let last = exchanges.last_mut().filter(|last| last.reply.is_empty());
+            let last = last.ok_or_else(|| format!("line {}: no command before it", index + 1))?;
+            last.more.push(words(command)?);
+        } else if let Some((conn, command)) = command(line) {
+            let (argv, more) = (words(command)?, Vec::new());
+            exchanges.push(Exchange { line: index + 1, conn, argv, more, reply: String::new() });
         } else if !is_comment(line) {
             let last =
                 exchanges.last_mut().ok_or_else(|| format!("line {}: a reply to nothing", index + 1))?;
@@ -53,6 +66,9 @@ pub fn parse(text: &str) -> Result<Vec<Exchange>, String> {
     }
     Ok(exchanges)
 }
+
+/// Before a command that is sent together with the one before it.
+const TOGETHER: &str = "+> ";
 
 fn is_comment(line: &str) -> bool {
     line.is_empty() || line.starts_with('#')
@@ -72,10 +88,14 @@ pub fn record(text: &str, server: &Server) -> Result<String, String> {
     let replies = replies(&exchanges, server).map_err(|error| error.to_string())?;
     let mut replies = replies.into_iter();
     let mut recorded = String::new();
-    for line in text.lines() {
-        if command(line).is_some() {
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        if command(line).is_some() || line.starts_with(TOGETHER) {
             recorded.push_str(line);
             recorded.push('\n');
+            if lines.peek().is_some_and(|line| line.starts_with(TOGETHER)) {
+                continue;
+            }
             recorded.push_str(&replies.next().unwrap_or_default());
             recorded.push('\n');
         } else if is_comment(line) {
@@ -114,9 +134,20 @@ fn replies(exchanges: &[Exchange], server: &Server) -> io::Result<Vec<String>> {
             Entry::Vacant(entry) => entry.insert(server.connect()?),
         };
         let mut bytes = Vec::new();
-        crate::wire::encode(&exchange.argv, &mut bytes);
+        for argv in std::iter::once(&exchange.argv).chain(&exchange.more) {
+            crate::wire::encode(argv, &mut bytes);
+        }
         wire.send(&bytes)?;
-        let mut arrived = vec![(exchange.conn, decode(&wire.read_frame()?)?)];
+        let mut arrived = Vec::new();
+        match wire.read_frame() {
+            Ok(frame) => arrived.push((exchange.conn, decode(&frame)?)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                replies.push(closed(wire.left()));
+                wires.remove(&exchange.conn);
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
         // What else there is has been written when the control connection is answered for the second time.
         control.call(&["PING"])?;
         control.call(&["PING"])?;
@@ -128,6 +159,11 @@ fn replies(exchanges: &[Exchange], server: &Server) -> io::Result<Vec<String>> {
         replies.push(printed(exchange.conn, &arrived));
     }
     Ok(replies)
+}
+
+/// For what has come when the connection is closed instead of an answer.
+pub fn closed(left: &[u8]) -> String {
+    format!("closed: {}", left.escape_ascii())
 }
 
 /// What has arrived, by connection, after a command on connection `asked`.
@@ -160,5 +196,8 @@ mod tests {
         assert_eq!((exchanges[1].conn, exchanges[1].line), (2, 6));
         assert_eq!(exchanges[1].reply, "1) \"a\"\n2) \"b\"");
         assert!(parse("OK\n> GET k").is_err());
+        let exchanges = parse("> CLIENT REPLY OFF\n+> GET k\n+> CLIENT REPLY ON\nOK\n").unwrap();
+        assert_eq!((exchanges.len(), exchanges[0].more.len()), (1, 2));
+        assert!(parse("> GET k\nOK\n+> GET k").is_err());
     }
 }

@@ -97,6 +97,11 @@ impl Wire {
         Ok(filled.is_err_and(|error| error.kind() != ErrorKind::WouldBlock))
     }
 
+    /// What has arrived and is no whole frame.
+    pub fn left(&self) -> &[u8] {
+        &self.buffer[self.start..]
+    }
+
     fn set_nonblocking(&self, on: bool) -> io::Result<()> {
         match &self.stream {
             Stream::Unix(stream) => stream.set_nonblocking(on),

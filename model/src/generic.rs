@@ -142,7 +142,12 @@ fn live_keys(m: &Model, ask: &Ask) -> BTreeMap<Bytes, Value> {
 }
 
 pub fn randomkey(m: &mut Model, ask: &Ask) -> Answer {
-    let keys: Vec<Want> = live_keys(m, ask).into_keys().map(Want::Bulk).collect();
+    let mut keys: Vec<Want> = live_keys(m, ask).into_keys().map(Want::Bulk).collect();
+    // During a pause expired keys stay. It does not look for a live one for ever, if they may all be such.
+    let all = &m.dbs[ask.db];
+    if m.is_paused(ask.now) && all.values().all(|entry| entry.deadline.is_some()) {
+        keys = all.keys().cloned().map(Want::Bulk).collect();
+    }
     Ok(if keys.is_empty() { Want::Nil } else { Want::OneOf(keys) })
 }
 

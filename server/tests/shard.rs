@@ -367,6 +367,20 @@ fn with_memory_full_only_what_needs_more_is_refused() {
 }
 
 #[test]
+fn nothing_is_evicted_during_a_pause() {
+    let mut world = World::with(&[("maxmemory-policy", "allkeys-lru")]);
+    let conn = world.connect();
+    world.check(conn, "RPUSH k a", ":1");
+    world.shard.env.used_memory = || 1 << 30;
+    world.check(conn, "CLIENT PAUSE 1000 WRITE", "+OK");
+    world.shard.config.settings.maxmemory = 1 << 20;
+    world.check(conn, "LLEN k", ":1");
+    world.check(conn, "DBSIZE", ":1");
+    world.check(conn, "CLIENT UNPAUSE", "+OK");
+    world.check(conn, "DBSIZE", ":0");
+}
+
+#[test]
 fn the_number_of_arguments_is_checked_before_anything_else() {
     let mut world = World::with(&[("requirepass", "secret")]);
     let conn = world.connect();

@@ -243,8 +243,8 @@ pub fn bitop(c: &mut Call<'_>) -> Outcome {
         let value = ValueRef::String { bytes: &result, raw: true };
         c.data.set_encoded_string(target, value, NewDeadline::Clear);
         c.data.changed(target, Class::STRING, "set");
-    } else if c.data.remove_target(target) {
-        c.data.changed(target, Class::GENERIC, "del");
+    } else {
+        c.data.delete_target(target);
     }
     c.reply.int(result.len() as i64);
     Ok(())

@@ -125,8 +125,7 @@ pub fn dataset_digest<'a>(
 ) -> [u8; 20] {
     let mut all = Digest::default();
     for (index, entries) in databases.into_iter().enumerate() {
-        let mut live =
-            entries.filter(|entry| entry.deadline().is_none_or(|deadline| now <= deadline)).peekable();
+        let mut live = entries.filter(|entry| !entry.is_expired(now)).peekable();
         if live.peek().is_none() {
             continue;
         }
@@ -154,7 +153,7 @@ fn digest_value(c: &mut Call<'_>) {
     for key in keys {
         let mut digest = Digest::default();
         // What has expired is there until somebody notices, and this does not.
-        let entry = if bug!(DigestNoticesExpiry) { c.data.peek(key) } else { c.data.again(key) };
+        let entry = if bug!(DigestNoticesExpiry) { c.data.peek(key) } else { c.data.stored(key) };
         if let Some(entry) = entry {
             digest.mix_value(entry);
         }
@@ -165,7 +164,7 @@ fn digest_value(c: &mut Call<'_>) {
 /// DEBUG OBJECT: the address is that of the key, and the length is that of the value in memory.
 fn object(c: &mut Call<'_>) -> Outcome {
     let now = c.data.now;
-    let entry = c.data.again(c.args.at(2)).ok_or(CommandError::NoSuchKey)?;
+    let entry = c.data.stored(c.args.at(2)).ok_or(CommandError::NoSuchKey)?;
     let text = format!(
         "Value at:{:p} refcount:1 encoding:{} serializedlength:{} lru:{} lru_seconds_idle:{}",
         entry.key().as_ptr(),

@@ -398,8 +398,8 @@ fn store(c: &mut Call<'_>, result: Set, event: &'static str) -> Outcome {
     if !result.is_empty() {
         c.data.put(target, Value::from(Object::Set(result)), None);
         c.data.changed(target, Class::SET, event);
-    } else if c.data.remove_target(target) {
-        c.data.changed(target, Class::GENERIC, "del");
+    } else {
+        c.data.delete_target(target);
     }
     Ok(())
 }

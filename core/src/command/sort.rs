@@ -370,9 +370,7 @@ fn store(
         }
     }
     if values.is_empty() {
-        if c.data.remove_target(target) {
-            c.data.changed(target, Class::GENERIC, "del");
-        }
+        c.data.delete_target(target);
     } else {
         let list = List::from_values(values.iter().map(|value| columns.get(value)), &c.data.settings.list);
         c.data.put(target, Value::from(Object::List(list)), None);

@@ -22,6 +22,9 @@ use crate::value::{LARGE_STRING, Large, Object, Value, ValueRef};
 pub struct Access {
     /// Do not refresh access time and frequency (CLIENT NO-TOUCH).
     pub no_touch: bool,
+    /// An expired key is answered as missing, but stays (CLIENT PAUSE). Only for a command that writes nothing: it could
+    /// not put another key in its place.
+    pub keep_expired: bool,
 }
 
 /// What becomes of a key's deadline when its value is replaced.
@@ -139,7 +142,18 @@ impl<'a> Data<'a> {
     /// The live entry at `key`, without counting the access in any way (DEBUG).
     pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
         let hash = self.drop_expired(key);
-        self.keyspace.dbs.at(self.db, hash).table.find_hashed(hash, key)
+        self.live(self.keyspace.dbs.at(self.db, hash).table.find_hashed(hash, key))
+    }
+
+    /// The entry, unless it is kept although it has expired.
+    #[inline]
+    fn live<'e>(&self, entry: Option<&'e Entry>) -> Option<&'e Entry> {
+        entry.filter(|entry| !self.access.keep_expired || !entry.is_expired(self.now))
+    }
+
+    /// What is stored at `key`, live or not; notices nothing (MEMORY USAGE, DEBUG).
+    pub fn stored(&self, key: &[u8]) -> Option<&Entry> {
+        self.keyspace.dbs.find(self.db, key)
     }
 
     /// The live entry at `key` for a read: counts a keyspace hit or miss and refreshes the access field.
@@ -158,7 +172,7 @@ impl<'a> Data<'a> {
     /// entries be looked at side by side.
     #[inline]
     pub fn again(&self, key: &[u8]) -> Option<&Entry> {
-        self.keyspace.dbs.find(self.db, key)
+        self.live(self.keyspace.dbs.find(self.db, key))
     }
 
     /// The live entry at `key` for a question about the key: counts a hit or miss, leaves the access field alone
@@ -179,7 +193,7 @@ impl<'a> Data<'a> {
     fn look_up(&mut self, key: &[u8], refresh: bool) -> (Option<&Entry>, &mut Rng) {
         let hash = self.drop_expired(key);
         if self.settings.notify_keyspace_events & Class::KEY_MISS != 0
-            && self.at(hash).table.find_hashed(hash, key).is_none()
+            && self.live(self.keyspace.dbs.at(self.db, hash).table.find_hashed(hash, key)).is_none()
         {
             self.notify(Class::KEY_MISS, "keymiss", key);
         }
@@ -188,8 +202,10 @@ impl<'a> Data<'a> {
 
     #[inline(always)]
     fn count_lookup(&mut self, hash: u64, key: &[u8], refresh: bool) -> (Option<&Entry>, &mut Rng) {
+        let keep_expired = self.access.keep_expired && !crate::bug!(PauseShowsExpired);
         let Keyspace { dbs, rng, stats, .. } = &mut *self.keyspace;
-        let Some(entry) = dbs.at(self.db, hash).table.find_hashed(hash, key) else {
+        let found = dbs.at(self.db, hash).table.find_hashed(hash, key);
+        let Some(entry) = found.filter(|entry| !keep_expired || !entry.is_expired(self.now)) else {
             stats.misses += 1;
             return (None, rng);
         };
@@ -225,7 +241,8 @@ impl<'a> Data<'a> {
         self.peek(key).is_some()
     }
 
-    /// Removes the entry at `key` if its deadline has passed: no lookup may come before this. Returns the key's hash.
+    /// Removes the entry at `key` if its deadline has passed, unless such entries are kept: no lookup may come before
+    /// this. Returns the key's hash.
     #[inline]
     fn drop_expired(&mut self, key: &[u8]) -> u64 {
         let hash = self.keyspace.dbs.hash(key);
@@ -234,6 +251,7 @@ impl<'a> Data<'a> {
             && let Some(entry) = table.find_hashed(hash, key)
             && let Some(deadline) = entry.deadline()
             && self.now > deadline.saturating_add(if crate::bug!(ExpiredKeysLive) { 1000 } else { 0 })
+            && (!self.access.keep_expired || crate::bug!(PauseExpires))
         {
             self.expire(key);
         }
@@ -449,16 +467,17 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Removes `key` because the result to be stored there is empty: as in Redis, a key whose deadline has passed is
-    /// deleted then, and does not expire. Reports nothing. Returns whether it was there.
-    pub fn remove_target(&mut self, key: &[u8]) -> bool {
+    /// Deletes `key` because the result to be stored there is empty, with its `del` event. As in Redis, a key whose
+    /// deadline has passed is deleted, too, and does not expire; only for whoever watches it nothing has changed.
+    pub fn delete_target(&mut self, key: &[u8]) {
         let hash = self.keyspace.dbs.hash(key);
-        match self.at(hash).table.remove_hashed(hash, key) {
-            Some(entry) => {
-                self.discard(entry);
-                true
+        if let Some(entry) = self.at(hash).table.remove_hashed(hash, key) {
+            if !entry.is_expired(self.now) || crate::bug!(ExpiredTargetTouched) {
+                self.touched(key);
             }
-            None => false,
+            self.dirty(1);
+            self.notify(Class::GENERIC, "del", key);
+            self.discard(entry);
         }
     }
 
@@ -520,7 +539,8 @@ impl<'a> Data<'a> {
         }
     }
 
-    /// Reports the removal of an entry whose deadline had passed: `expired` event, and the removal is to be replayed.
+    /// Reports the removal of an entry whose deadline had passed: `expired` event, and the removal is to be replayed. It is
+    /// no modification: whoever watches the key sees by the clock that it is gone.
     fn expired(&mut self, entry: Entry) {
         self.keyspace.stats.expired += 1;
         let command: &[u8] = if self.settings.lazyfree_lazy_expire { b"UNLINK" } else { b"DEL" };
@@ -532,7 +552,7 @@ impl<'a> Data<'a> {
             if crate::bug!(ExpiredEventMisnamed) { "del" } else { "expired" },
             entry.key(),
         );
-        if !crate::bug!(ExpiryUnwatched) {
+        if crate::bug!(ExpiryTouches) {
             self.touched(entry.key());
         }
         self.discard(entry);

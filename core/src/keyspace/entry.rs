@@ -213,6 +213,12 @@ impl Entry {
         Some(unsafe { self.0.add(1).cast::<u64>().read() })
     }
 
+    /// Whether its deadline has passed: it counts as missing, and goes when somebody notices.
+    #[inline]
+    pub fn is_expired(&self, now: UnixMillis) -> bool {
+        self.deadline().is_some_and(|deadline| now > deadline)
+    }
+
     /// Whoever holds the table must be told: see [`super::table::Table::note_deadline`].
     pub fn set_deadline(&mut self, deadline: Option<UnixMillis>) {
         match deadline {

@@ -5,7 +5,7 @@
 
 use kevy::command::CommandId;
 
-use super::{Gen, Note, Options, Session};
+use super::{Gen, Note, Options, Session, Step};
 
 /// Whether only such runs can have this command.
 pub fn is_intrusive(id: CommandId) -> bool {
@@ -150,6 +150,10 @@ impl Gen<'_> {
             words(&["CLIENT", "PAUSE", LONG_PAUSE, "WRITE"]),
             options,
         );
+        // Keys whose time is up stay meanwhile.
+        if self.choices.chance(50) {
+            self.push(Step::Advance(3), None);
+        }
         for other in 0..self.sessions.len() {
             if other != conn && self.is_free(other) && self.choices.chance(70) {
                 self.plain_command(other);

@@ -9,7 +9,7 @@ use kevy::value::Large;
 
 use super::SendBuf;
 use super::incoming::Incoming;
-use super::realm::DbKey;
+use super::realm::{DbKey, Watching};
 
 /// Where a connection lives in its shard; reused after the connection is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -151,7 +151,7 @@ pub struct Conn {
     pub reply_mode: ReplyMode,
     pub multi: Option<Multi>,
     /// Watched keys with the versions they had.
-    pub watching: BTreeMap<DbKey, u64>,
+    pub watching: BTreeMap<DbKey, Watching>,
     pub channels: BTreeSet<Vec<u8>>,
     pub shard_channels: BTreeSet<Vec<u8>>,
     pub patterns: BTreeSet<Vec<u8>>,

@@ -225,7 +225,8 @@ impl Shard {
     /// and the command is let in meanwhile. False if nothing can be evicted.
     pub(super) fn make_room(&mut self) -> bool {
         let over = |shard: &Self| shard.exceeds_memory(0);
-        if !over(self) {
+        // As in Redis, what may run during CLIENT PAUSE is not refused either.
+        if !over(self) || self.session.pause.keeps_data(self.now.unix) {
             return true;
         }
         // Others make room, too, if their boxes are at home.

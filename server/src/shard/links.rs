@@ -1068,8 +1068,7 @@ impl Shard {
         let mut keys = waiter.block.keys.iter().map(|&index| waiter.argv.as_args().at(index));
         let turn = keys.find_map(|key| {
             let entry = self.realm.keyspace.dbs.find(waiter.db, key)?;
-            let alive = entry.deadline().is_none_or(|deadline| now <= deadline);
-            if !alive || !waiter.block.kind.matches(entry) {
+            if entry.is_expired(now) || !waiter.block.kind.matches(entry) {
                 return None;
             }
             let home = self.realm.keyspace.dbs.home(key);

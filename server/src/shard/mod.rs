@@ -286,6 +286,8 @@ pub struct Shard {
     next_cron: u64,
     /// When active expiry has more to do before the next turn of the cron.
     next_expiry: u64,
+    /// EXEC has left out of its reply what CLIENT REPLY says that there is not.
+    reply_is_cut: bool,
     /// Memory is over `maxmemory`, and eviction goes on in the next turn.
     evicting: bool,
     /// Inside EXEC: no blocking, and effects that must not interleave wait for its end.
@@ -341,6 +343,7 @@ impl Shard {
             request: None,
             next_cron: now.mono,
             next_expiry: u64::MAX,
+            reply_is_cut: false,
             evicting: false,
             in_transaction: false,
             blocked_now: false,
@@ -862,9 +865,12 @@ impl Shard {
             return;
         };
         conn.replying = false;
+        let is_cut = std::mem::take(&mut self.reply_is_cut);
         match conn.reply_mode {
-            // CLIENT REPLY SKIP itself says nothing, and an EXEC that it is part of is answered.
+            // CLIENT REPLY SKIP itself says nothing.
             ReplyMode::On | ReplyMode::SkipNext => {}
+            ReplyMode::Off if is_cut => {}
+            ReplyMode::Skip if is_cut => conn.reply_mode = ReplyMode::On,
             ReplyMode::Off => {
                 out.truncate(start);
                 self.lent.clear();
@@ -1053,7 +1059,10 @@ impl Shard {
                 db: caller.db,
                 now,
                 now_micros: self.now.micros,
-                access: Access { no_touch: caller.no_touch },
+                access: Access {
+                    no_touch: caller.no_touch,
+                    keep_expired: self.session.pause.keeps_data(now) && !command.is_write(),
+                },
                 brought: self.brought.as_ref(),
             },
             reply,
@@ -1101,11 +1110,12 @@ impl Shard {
         if self.realm.effects.is_empty() {
             return;
         }
-        self.realm.bump_versions();
+        let now = self.data_now();
+        self.realm.bump_versions(now);
         self.realm.collect_ready();
         for guest in &mut self.guests {
             if !kevy::bug!(GuestsUntold) {
-                guest.realm.follow(&self.realm.effects, &self.realm.keyspace.dbs);
+                guest.realm.follow(&self.realm.effects, &self.realm.keyspace.dbs, now);
             }
         }
         let mut effects = std::mem::take(&mut self.realm.effects);
@@ -1197,11 +1207,7 @@ impl Shard {
             let (mut served, last) = (0, self.realm.waiters.last_ticket());
             while let Some((ticket, standing)) = self.realm.waiters.next_in_queue(&key, served, last) {
                 let entry = self.realm.keyspace.dbs.find(key.db as usize, &key.key);
-                let Some(entry) =
-                    entry.filter(|entry| entry.deadline().is_none_or(|deadline| now <= deadline))
-                else {
-                    break;
-                };
+                let Some(entry) = entry.filter(|entry| !entry.is_expired(now)) else { break };
                 served = ticket;
                 match standing {
                     Standing::Here(id) => {
@@ -1419,7 +1425,7 @@ impl Shard {
             db,
             now,
             now_micros: self.now.micros,
-            access: Access::default(),
+            access: Access { no_touch: false, keep_expired: self.session.pause.keeps_data(now) },
             brought: None,
         }
     }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use foldhash::quality::FixedState;
 use kevy::command::{Block, BlockedOn, Command};
+use kevy::keyspace::entry::Entry;
 use kevy::keyspace::{Dbs, Effects, Garbage, Keyspace, Record, Slice, UnixMillis, Whole};
 use kevy::resp::Argv;
 
@@ -60,8 +61,8 @@ impl Realm {
     }
 
     /// Moves WATCH versions on, from what was recorded. Must come before the record is cleared.
-    pub fn bump_versions(&mut self) {
-        self.versions.follow(&self.effects, &self.keyspace.dbs);
+    pub fn bump_versions(&mut self, now: UnixMillis) {
+        self.versions.follow(&self.effects, &self.keyspace.dbs, now);
     }
 
     /// Notes the keys to offer to blocked clients, in the order in which they became ready: those recorded, and after
@@ -72,8 +73,8 @@ impl Realm {
 
     /// [`Realm::bump_versions`] and [`Realm::collect_ready`] from the record of a command that had this realm's slice
     /// of the keyspace among others.
-    pub fn follow(&mut self, effects: &Effects, dbs: &Dbs) {
-        self.versions.follow(effects, dbs);
+    pub fn follow(&mut self, effects: &Effects, dbs: &Dbs, now: UnixMillis) {
+        self.versions.follow(effects, dbs, now);
         collect_ready(&mut self.waiters, &mut self.ready, effects, dbs);
     }
 
@@ -138,7 +139,8 @@ fn collect_ready(waiters: &mut Waiters, ready: &mut VecDeque<DbKey>, effects: &E
     }
 }
 
-/// Versions of watched keys. A key is here while somebody watches it; its version changes with every modification.
+/// Versions of watched keys. A key is here while somebody watches it; its version changes with every modification. That it
+/// expires is none, whether it is removed for it or not: to the watcher, see [`Watching`], a key is missing from then on.
 #[derive(Default)]
 pub struct Versions {
     watched: Map<DbKey, Watched>,
@@ -148,6 +150,15 @@ pub struct Versions {
 struct Watched {
     version: u64,
     watchers: usize,
+}
+
+/// What a connection remembers of a key that it watches.
+#[derive(Clone, Copy, Debug)]
+pub struct Watching {
+    /// See [`Versions`].
+    pub version: u64,
+    /// It was there, and had not expired.
+    pub live: bool,
 }
 
 impl Versions {
@@ -184,10 +195,11 @@ impl Versions {
     }
 
     /// Moves versions on, from what a command recorded.
-    pub fn follow(&mut self, effects: &Effects, dbs: &Dbs) {
+    pub fn follow(&mut self, effects: &Effects, dbs: &Dbs, now: UnixMillis) {
         if self.is_empty() {
             return;
         }
+        let live = |entry: &Entry| !entry.is_expired(now) || kevy::bug!(FlushedExpiredCounts);
         for &key in &effects.keys {
             self.bump(key.db, effects.key(key));
         }
@@ -197,16 +209,15 @@ impl Versions {
                     let had = |key: &[u8]| {
                         effects.garbage.iter().any(|garbage| {
                             matches!(garbage, Garbage::Db(index, emptied)
-                                if *index == db && emptied.table.find(key).is_some())
+                                if *index == db && emptied.table.find(key).is_some_and(live))
                         })
                     };
                     self.bump_if(|at, key| at == db && had(key));
                 }
                 Whole::Swapped(a, b) => {
-                    self.bump_if(|at, key| {
-                        (at == a || at == b)
-                            && (dbs.find(a as usize, key).is_some() || dbs.find(b as usize, key).is_some())
-                    });
+                    let had =
+                        |key: &[u8]| [a, b].iter().any(|&db| dbs.find(db as usize, key).is_some_and(live));
+                    self.bump_if(|at, key| (at == a || at == b) && had(key));
                 }
             }
         }

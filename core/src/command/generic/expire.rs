@@ -230,7 +230,8 @@ mod tests {
         assert_eq!(db.run("PTTL k"), "(integer) -2");
         assert_eq!(db.events(), ["expired k", "keymiss k"]);
         assert_eq!(db.journal(), ["DEL k"]);
-        assert_eq!(db.modified(), ["k"]);
+        // Whoever watches it sees that by the clock.
+        assert!(db.modified().is_empty());
         db.settings.lazyfree_lazy_expire = true;
         db.ok("RPUSH k v");
         db.ok("PEXPIRE k 1");

@@ -106,7 +106,7 @@ pub fn memory_usage(c: &mut Call<'_>) -> Outcome {
     }
     // Of a key whose time is up, too, as in Redis: this does not notice.
     let entry =
-        if crate::bug!(UsageNoticesExpiry) { c.data.peek(c.args.at(2)) } else { c.data.again(c.args.at(2)) };
+        if crate::bug!(UsageNoticesExpiry) { c.data.peek(c.args.at(2)) } else { c.data.stored(c.args.at(2)) };
     match entry.map(|entry| entry.memory()) {
         Some(bytes) => c.reply.int(bytes as i64),
         None => c.reply.null(),

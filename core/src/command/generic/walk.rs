@@ -12,8 +12,7 @@ pub fn keys(c: &mut Call<'_>) -> Outcome {
     let start = reply.deferred_array();
     let mut found = 0;
     for entry in data.keyspace.dbs.tables(data.db).flat_map(|table| table.iter()) {
-        let expired =
-            entry.deadline().is_some_and(|deadline| data.now > deadline) && !crate::bug!(KeysShowsExpired);
+        let expired = entry.is_expired(data.now) && !crate::bug!(KeysShowsExpired);
         if !expired && (pattern == b"*" || glob::matches(pattern, entry.key())) {
             reply.bulk(entry.key());
             found += 1;
@@ -30,7 +29,7 @@ pub fn scan(c: &mut Call<'_>) -> Outcome {
     let (mut found, mut encoded, mut expired) = (0, Vec::new(), Vec::new());
     let mut keys = Reply::new(&mut encoded, reply.protocol());
     let next = data.keyspace.dbs.scan(data.db, cursor, options.count, |entry| {
-        if entry.deadline().is_some_and(|deadline| data.now > deadline) {
+        if entry.is_expired(data.now) {
             // What MATCH leaves out stays, as in Redis: DBSIZE tells.
             if options.admits(entry.key()) || crate::bug!(ScanRemovesAllExpired) {
                 expired.push(entry.key().to_vec());
@@ -56,8 +55,14 @@ pub fn scan(c: &mut Call<'_>) -> Outcome {
     Ok(())
 }
 
+/// How many keys RANDOMKEY tries where all may have expired and none goes.
+const TRIES: usize = 100;
+
 pub fn randomkey(c: &mut Call<'_>) -> Outcome {
-    loop {
+    let dbs = &c.data.keyspace.dbs;
+    // As in Redis: a key that has no deadline will be met in the end.
+    let may_all_stay = c.data.access.keep_expired && dbs.keys(c.data.db) == dbs.volatile(c.data.db);
+    for tried in 1.. {
         let keyspace = &mut *c.data.keyspace;
         let rng = &mut keyspace.rng;
         let Some(entry) = keyspace.dbs.random(c.data.db, rng) else {
@@ -66,11 +71,12 @@ pub fn randomkey(c: &mut Call<'_>) -> Outcome {
         };
         let key = entry.key().to_vec();
         // One that has expired is removed by looking at it, so this ends.
-        if c.data.exists(&key) {
+        if c.data.exists(&key) || may_all_stay && tried == TRIES {
             c.reply.bulk(&key);
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

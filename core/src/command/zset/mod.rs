@@ -197,8 +197,8 @@ fn store(c: &mut Call<'_>, key: &[u8], result: Zset, event: &'static str) {
     if len > 0 {
         c.data.put(key, Value::from(Object::Zset(result)), None);
         c.data.changed(key, Class::ZSET, event);
-    } else if c.data.remove_target(key) {
-        c.data.changed(key, Class::GENERIC, "del");
+    } else {
+        c.data.delete_target(key);
     }
     c.reply.int(len as i64);
 }

@@ -10,7 +10,7 @@ use super::acl::DEFAULT_USER;
 use super::{Outcome, Session};
 use crate::shard::Shard;
 use crate::shard::conn::{ClientId, Conn, ReplyMode};
-use crate::shard::realm::DbKey;
+use crate::shard::realm::{DbKey, Watching};
 
 pub const BAD_NAME: CommandError =
     CommandError::Text("ERR Client names cannot contain spaces, newlines or special characters.");
@@ -77,7 +77,11 @@ pub fn memory(conn: &Conn) -> usize {
         + conn.queued
         + conn.in_flight
         + conn.multi.as_ref().map_or(0, |multi| multi.memory)
-        + conn.watching.keys().map(|at| at.key.len() + std::mem::size_of::<(DbKey, u64)>()).sum::<usize>()
+        + conn
+            .watching
+            .keys()
+            .map(|at| at.key.len() + std::mem::size_of::<(DbKey, Watching)>())
+            .sum::<usize>()
         + [&conn.channels, &conn.patterns, &conn.shard_channels]
             .iter()
             .flat_map(|names| names.iter())

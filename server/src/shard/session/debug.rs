@@ -94,7 +94,7 @@ fn on_data(s: &mut Session<'_>) -> Result<bool, CommandError> {
             db,
             now,
             now_micros: micros,
-            access: Access { no_touch: true },
+            access: Access { no_touch: true, ..Access::default() },
             brought: None,
         },
         reply: s.reply.reborrow(),

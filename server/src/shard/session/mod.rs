@@ -99,8 +99,8 @@ impl Pause {
         self.on.then_some(self.until)
     }
 
-    /// Keys do not expire while writes are paused: a pause must not change the data.
-    pub fn stops_expiry(&self, now: UnixMillis) -> bool {
+    /// Keys neither expire nor are evicted while writes are paused: a pause must not change the data.
+    pub fn keeps_data(&self, now: UnixMillis) -> bool {
         self.on && now < self.until
     }
 

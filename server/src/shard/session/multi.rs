@@ -8,8 +8,8 @@ use kevy::resp::Lent;
 
 use super::{Outcome, Session};
 use crate::shard::Shard;
-use crate::shard::conn::{Conn, ConnId, Multi};
-use crate::shard::realm::DbKey;
+use crate::shard::conn::{Conn, ConnId, Multi, ReplyMode};
+use crate::shard::realm::{DbKey, Watching};
 
 const EXECABORT: CommandError =
     CommandError::Text("EXECABORT Transaction discarded because of previous errors.");
@@ -47,9 +47,20 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
         return Ok(());
     }
     let Multi { queue, memory, .. } = multi;
-    s.reply.array(queue.len());
     let mut out = Vec::new();
     let mut lent = Vec::new();
+    // Each reply counts by itself: CLIENT REPLY and a CLIENT KILL of itself cut what comes after them, as in Redis, although
+    // the array stays short of what its header says.
+    let skips = s.conn().reply_mode == ReplyMode::Skip;
+    let is_silent = |shard: &Shard| {
+        shard.conn(id).is_none_or(|conn| {
+            !kevy::bug!(ExecAnswersAtItsEnd)
+                && (conn.reply_mode == ReplyMode::Off || skips && conn.reply_mode != ReplyMode::On)
+        })
+    };
+    if !is_silent(s.shard) {
+        s.reply.array(queue.len());
+    }
     s.shard.in_transaction = !kevy::bug!(ExecBlocks);
     if !kevy::bug!(ExecShownEnded) {
         // A command of the transaction that looks at clients finds this one in it.
@@ -57,16 +68,22 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
     }
     for queued in queue.iter().skip(usize::from(kevy::bug!(ExecSkipsFirst))) {
         s.shard.brought = queued.args.brought().cloned();
+        let ended =
+            s.shard.conn(id).is_none_or(|conn| conn.close_after_reply) && !kevy::bug!(ExecAnswersTheKilled);
         // The reply of a command that failed is an element like any other.
         let _ = s.shard.call(id, queued.command, queued.args.as_args(), &mut out);
-        let start = s.reply.len();
-        lent.extend(s.shard.lent.drain(..).map(|one| Lent { at: start + one.at, ..one }));
-        s.reply.raw(&out);
+        let given = std::mem::take(&mut s.shard.lent);
+        if !(ended || is_silent(s.shard)) {
+            let start = s.reply.len();
+            lent.extend(given.into_iter().map(|one| Lent { at: start + one.at, ..one }));
+            s.reply.raw(&out);
+        }
         out.clear();
     }
     s.shard.brought = None;
     s.shard.lent = lent;
     s.shard.in_transaction = false;
+    s.shard.reply_is_cut = !kevy::bug!(ExecAnswersAtItsEnd);
     if let Some(conn) = s.shard.conn_mut(id) {
         conn.multi = None;
     }
@@ -83,12 +100,12 @@ pub fn watch(s: &mut Session<'_>) -> Outcome {
         if s.conn().watching.contains_key(&at) {
             continue;
         }
-        // An expired key counts as missing from here on, so it must not be there to expire later.
-        s.shard.data(db).exists(key);
-        s.shard.commit();
+        let now = s.shard.data_now();
+        let entry = s.shard.realm.keyspace.dbs.find(db, key);
+        let live = entry.is_some_and(|entry| !entry.is_expired(now) || kevy::bug!(ExpiredCountsAsWatched));
         let home = s.shard.home_of(key).expect("WATCH has the boxes of its keys");
         let version = home.realm.versions.watch(at.clone());
-        s.conn_mut().watching.insert(at, version);
+        s.conn_mut().watching.insert(at, Watching { version, live });
     }
     s.reply.ok();
     Ok(())
@@ -121,20 +138,26 @@ impl Shard {
     pub(crate) fn watched_key_was_modified(&self, conn: &Conn) -> bool {
         let dbs = &self.realm.keyspace.dbs;
         let present = if conn.watching.is_empty() { Vec::new() } else { self.present() };
-        conn.watching.iter().any(|(at, &version)| {
+        conn.watching.iter().any(|(at, watching)| {
             let home = present.iter().find(|present| present.me() == dbs.home(&at.key));
-            home.is_some_and(|home| home.realm.versions.version(at) != version)
+            home.is_some_and(|home| {
+                home.realm.versions.version(at) != watching.version
+                    || watching.live && dbs.find(at.db as usize, &at.key).is_none()
+            })
         })
     }
 
-    /// Whether a key that the connection watches was modified, or expires now.
+    /// Whether a key that the connection watches was modified, or has expired since.
     fn watched_key_changed(&mut self, id: ConnId) -> bool {
         let Some(conn) = self.conn(id) else { return false };
-        let watching = conn.watching.clone();
-        watching.iter().any(|(at, &version)| {
-            self.data(at.db as usize).exists(&at.key);
-            self.commit();
-            self.home_of(&at.key).is_some_and(|home| home.realm.versions.version(at) != version)
+        let (watching, now) = (conn.watching.clone(), self.data_now());
+        watching.iter().any(|(at, watching)| {
+            let entry = self.realm.keyspace.dbs.find(at.db as usize, &at.key);
+            let live = entry.is_some_and(|entry| !entry.is_expired(now));
+            watching.live && !live && !kevy::bug!(ExpiryUnwatched)
+                || self
+                    .home_of(&at.key)
+                    .is_some_and(|home| home.realm.versions.version(at) != watching.version)
         })
     }
 }
