@@ -297,12 +297,25 @@ impl Loader {
         }
 
         let warnings = config.unmet_demands(&self.given);
-        let no_effect =
-            |name: &&str| options::find(name.as_bytes()).is_some_and(|option| option.has_no_effect());
+        let no_effect = |name: &&str| {
+            let demand = DEMANDS.iter().find(|(of, ..)| of == name);
+            // Whoever asks for what kevy does anyway gets it.
+            let is_met = demand.is_some_and(|(_, harmless, _)| is(name.as_bytes(), harmless.as_bytes()));
+            !is_met && options::find(name.as_bytes()).is_some_and(|option| option.has_no_effect())
+        };
         let without_effect = self.given.into_iter().filter(no_effect).collect();
         Ok(Loaded { without_effect, warnings, configured, config: self.config })
     }
 }
+
+/// Options that kevy cannot do justice to yet, the value with which nothing is asked of it, and the warning.
+const DEMANDS: [(&str, &str, &str); 5] = [
+    ("appendonly", "no", "kevy writes no append-only file yet. DATA IS KEPT IN MEMORY ONLY."),
+    ("save", "", "kevy writes no snapshots yet. DATA IS KEPT IN MEMORY ONLY."),
+    ("replicaof", "", "kevy does not replicate yet; it starts as an independent master."),
+    ("cluster-enabled", "no", "kevy has no cluster mode yet; it runs standalone."),
+    ("tls-port", "0", "kevy speaks no TLS yet; the port stays closed."),
+];
 
 impl Config {
     /// What the log should warn of when these options have just been given, at start or by CONFIG SET: demands that
@@ -312,17 +325,11 @@ impl Config {
             given.contains(&name)
                 && self.get(&[name.as_bytes()]).iter().any(|(_, value)| value != harmless.as_bytes())
         };
-        [
-            ("appendonly", "no", "kevy writes no append-only file yet. DATA IS KEPT IN MEMORY ONLY."),
-            ("save", "", "kevy writes no snapshots yet. DATA IS KEPT IN MEMORY ONLY."),
-            ("replicaof", "", "kevy does not replicate yet; it starts as an independent master."),
-            ("cluster-enabled", "no", "kevy has no cluster mode yet; it runs standalone."),
-            ("tls-port", "0", "kevy speaks no TLS yet; the port stays closed."),
-        ]
-        .iter()
-        .filter(|(name, harmless, _)| demanded(name, harmless))
-        .map(|(name, _, text)| format!("{name}: {text}"))
-        .collect()
+        DEMANDS
+            .iter()
+            .filter(|(name, harmless, _)| demanded(name, harmless))
+            .map(|(name, _, text)| format!("{name}: {text}"))
+            .collect()
     }
 }
 

@@ -516,6 +516,8 @@ fn demands_that_cannot_be_met_are_named() {
     assert!(loaded.warnings[0].starts_with("appendonly: "));
     assert!(loaded.config.unmet_demands(&["hz"]).is_empty(), "only what was given just now");
     assert!(load_stdin(&["-"], "").unwrap().warnings.is_empty());
+    let loaded = load_stdin(&["-"], "appendonly no\nsave \"\"\n").unwrap();
+    assert!(loaded.without_effect.is_empty() && loaded.warnings.is_empty(), "as it is anyway");
     assert!(load_args(&["--aclfile", "/x"]).is_err(), "rules that would not be kept");
 }
 
