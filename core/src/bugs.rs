@@ -553,6 +553,12 @@ bugs! {
     PublishedToOwnOnly in Shards;
     /// A thread that waits for its box does not say so.
     AwaitedUnmarked in Shards;
+    /// What a client had in the order is executed after it was killed.
+    KilledGoOn in Shards;
+    /// CLIENT KILL does not find who has left and has a command in the order.
+    LeftUnkillable in Shards;
+    /// CLIENT PAUSE is answered before what others had in the order is executed.
+    PauseOverlooksEntries in Shards;
     /// A thread that waits for its box sleeps without a last look.
     SleptWithoutLook in Shards;
     /// An owner puts his box home whatever came for it.

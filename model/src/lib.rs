@@ -324,6 +324,12 @@ impl Model {
         Step { deliveries: std::mem::take(&mut self.deliveries), closed }
     }
 
+    /// Tells under which number and at which addresses, its own and the server's, a connection is known.
+    pub fn introduce(&mut self, conn: usize, id: i64, addresses: [Bytes; 2]) {
+        let session = self.sessions.entry(conn).or_insert_with(Session::new);
+        (session.id, session.addresses) = (Some(id), Some(addresses));
+    }
+
     /// The connection was closed by the client.
     pub fn disconnect(&mut self, conn: usize) {
         self.sessions.remove(&conn);

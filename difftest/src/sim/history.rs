@@ -18,7 +18,7 @@ use kevy_server::shard::conn::ClientId;
 use kevy_server::shard::witness::{At, Event, Happened};
 
 use super::scenario::argv;
-use super::world::is_message;
+use super::world::{address, is_message};
 
 pub type Argv = Vec<Vec<u8>>;
 
@@ -79,8 +79,8 @@ impl History {
         events.sort_by_key(|event| event.at);
         self.check_time(&events)?;
         let mut replay = Replay::new(self);
-        for event in &events {
-            replay.follow(event)?;
+        for (number, event) in events.iter().enumerate() {
+            replay.follow(event, &events[number + 1..])?;
             replay.note_debts(event);
         }
         replay.finish()
@@ -150,7 +150,8 @@ impl History {
     pub fn search(&self, most: usize) -> Option<bool> {
         let times =
             |operation: &Operation| operation.argv.iter().any(|arg| arg == b"PX" || arg == b"PEXPIRE");
-        if self.operations.iter().flatten().any(times) {
+        let acts_on_others = |operation: &Operation| operation.argv[0] == b"CLIENT";
+        if self.operations.iter().flatten().any(|operation| times(operation) || acts_on_others(operation)) {
             return None;
         }
         let clients = self.operations.len();
@@ -193,6 +194,8 @@ struct Replay<'h> {
     /// What each client has queued in MULTI.
     queued: Vec<Option<Vec<Argv>>>,
     monitors: BTreeSet<usize>,
+    /// By CLIENT KILL.
+    killed: BTreeSet<usize>,
     /// When what is followed happened.
     instant: u64,
 }
@@ -215,14 +218,33 @@ impl<'h> Replay<'h> {
             deadlines: BTreeMap::new(),
             queued: vec![None; history.operations.len()],
             monitors: BTreeSet::new(),
+            killed: BTreeSet::new(),
             instant: 0,
         }
     }
 
-    fn follow(&mut self, event: &Event) -> Result<(), String> {
+    /// `rest` is what happened after it.
+    fn follow(&mut self, event: &Event, rest: &[Event]) -> Result<(), String> {
         let Some(client) = self.history.client(event.client) else { return Ok(()) };
         let now = event.clock as i64;
         self.instant = event.at.instant;
+        if self.killed.contains(&client) {
+            // Nothing that it has sent is executed any more.
+            return match event.happened {
+                Happened::Closed => Ok(()),
+                _ => Err(format!("client {client} was killed: {event:?}")),
+            };
+        }
+        if matches!(event.happened, Happened::Closed | Happened::Released)
+            && self.is_done_by_next(client, rest)
+        {
+            // The model does it when it comes to the command of who does it; that the client is there is known.
+            self.known(client);
+            if event.happened == Happened::Closed {
+                self.killed.insert(client);
+            }
+            return Ok(());
+        }
         match event.happened {
             Happened::Executed | Happened::Blocked => {
                 if self.done[client] == event.number && event.happened == Happened::Executed {
@@ -271,6 +293,42 @@ impl<'h> Replay<'h> {
         }
     }
 
+    /// Whether a client was closed or unblocked by the command that was executed next, whose effects are told before it.
+    fn is_done_by_next(&self, client: usize, rest: &[Event]) -> bool {
+        let effect = |event: &&Event| matches!(event.happened, Happened::Closed | Happened::Released);
+        let Some(event) = rest.iter().find(|event| !effect(event)) else { return false };
+        let by = self.history.client(event.client).filter(|&by| by != client);
+        let operation = by.and_then(|by| self.history.operations[by].get(event.number as usize - 1));
+        operation.is_some_and(|operation| self.target(&operation.argv) == Some(client))
+    }
+
+    /// The client that CLIENT KILL or UNBLOCK is about.
+    fn target(&self, argv: &Argv) -> Option<usize> {
+        let of_client =
+            argv[0] == b"CLIENT" && matches!(argv.get(1).map(Vec::as_slice), Some(b"KILL" | b"UNBLOCK"));
+        (0..self.history.ids.len()).filter(|_| of_client).find(|&client| {
+            let id = self.history.ids[client].to_string().into_bytes();
+            argv[2..].iter().any(|word| *word == id || *word == address(client).into_bytes())
+        })
+    }
+
+    /// The model's session of a client, by which others find it.
+    fn known(&mut self, client: usize) {
+        let addresses = [address(client), "127.0.0.1:6379".to_owned()].map(String::into_bytes);
+        self.model.introduce(client, self.history.ids[client] as i64, addresses);
+    }
+
+    /// Before a command that is about another client: whether one was there that has done nothing yet, or has left and whose
+    /// last commands may have a position behind this, is for the server to say.
+    fn adopt_presence(&mut self, by: usize, argv: &Argv) {
+        let Some(target) = self.target(argv).filter(|&target| target != by) else { return };
+        match self.frames[by].front() {
+            Some(Frame::Int(0)) if self.had_left(target) => self.model.disconnect(target),
+            Some(Frame::Int(1)) => self.known(target),
+            _ => {}
+        }
+    }
+
     /// Between a push and the serving of who waits, entries that were appended before may come. But nothing else, and nothing
     /// at all of who has pushed.
     fn check_debts(&self, client: usize, event: &Event) -> Result<(), String> {
@@ -309,6 +367,7 @@ impl<'h> Replay<'h> {
 
     fn step(&mut self, request: &Request) -> Result<(), String> {
         let client = request.conn;
+        self.adopt_presence(client, &request.argv);
         let reply = match self.model.frames(request) {
             0 => None,
             _ => self.frames[client].pop_front(),
@@ -327,6 +386,9 @@ impl<'h> Replay<'h> {
             })?
         };
         self.delivered(step)?;
+        if self.model.sessions.contains_key(&client) {
+            self.known(client);
+        }
         self.shown(client, &request.argv, reply.as_ref())?;
         // Only the witness says whose time was up before he was served.
         for (&client, session) in &mut self.model.sessions {
@@ -404,6 +466,8 @@ impl<'h> Replay<'h> {
             lines.clear();
             self.monitors.insert(client);
         }
+        // What administrators do to clients is not shown.
+        lines.retain(|line| line[0] != b"CLIENT");
         let monitors = self.monitors.iter().copied().filter(|&monitor| !self.had_left(monitor));
         for monitor in monitors.collect::<Vec<_>>() {
             for line in &lines {

@@ -5,7 +5,7 @@ use kevy_model::generator::{Choices, Prng};
 use kevy_server::shard::realm::Realm;
 
 use super::history::Argv;
-use super::world::{SEED, Scenario, Script};
+use super::world::{SEED, Scenario, Script, address};
 
 /// Keys by the shard that they are at home in, the same number in each.
 pub fn keys(shards: usize, prefix: &str, each: usize) -> Vec<Vec<String>> {
@@ -39,6 +39,7 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
     let events = !appends && writer.choices.below(4) == 0;
     // Nobody tells when keys expire that nobody asks for.
     writer.timeless = events;
+    let count = clients;
     let clients = (0..clients)
         .map(|_| {
             let bursts = 1 + writer.choices.below(if appends {
@@ -58,6 +59,10 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
             };
             if writer.choices.below(4) == 0 {
                 script.leaves = Some(1 + writer.choices.below(bursts) as usize);
+            }
+            if !appends && writer.choices.below(5) == 0 {
+                let at = writer.choices.below(script.bursts.len() as u32 + 1) as usize;
+                script.bursts.insert(at, vec![argv(&writer.intrusion(count))]);
             }
             if !appends {
                 writer.listen(&mut script, events);
@@ -229,6 +234,17 @@ impl<'c> Writer<'c> {
                 std::iter::once(argv("PING")).chain(rest).collect()
             }
             _ => (0..count).map(|_| self.any()).map(|line| argv(&line)).collect(),
+        }
+    }
+
+    /// Something done to another client, or to all.
+    fn intrusion(&mut self, clients: usize) -> String {
+        let other = self.choices.below(clients as u32) as usize;
+        match self.choices.below(if self.timeless { 4 } else { 6 }) {
+            0 | 1 => format!("CLIENT KILL ADDR {}", address(other)),
+            2 => format!("CLIENT UNBLOCK @{other}"),
+            3 => format!("CLIENT UNBLOCK @{other} ERROR"),
+            _ => format!("CLIENT PAUSE {} WRITE", 1 + self.choices.below(4)),
         }
     }
 
@@ -443,6 +459,18 @@ pub fn small(fine: bool) -> Vec<Small> {
         scenario("expiry", 2, 1, &[(0, "SET b 1 PX 3 | MGET a b"), (1, "GET b | GET b")]),
         scenario("timeout", 2, 1, &[(0, "BLPOP a b 0.003"), (1, "RPUSH b x | LRANGE b 0 -1")]),
         scenario("vanish-blocked", 2, 0, &[(0, "BLPOP a b 0 | vanish"), (1, "RPUSH b x | LRANGE b 0 -1")]),
+        scenario(
+            "kill-batch",
+            2,
+            0,
+            &[(0, "APPEND a 1; APPEND b 1"), (1, "CLIENT KILL ADDR 127.0.0.1:40000 | MGET a b | MGET a b")],
+        ),
+        scenario(
+            "pause-batch",
+            2,
+            0,
+            &[(0, "APPEND a 1; APPEND b 1"), (1, "CLIENT PAUSE 9 WRITE | MGET a b")],
+        ),
         scenario("three-shards", 3, 0, &[(0, "MSET b 1 c 1"), (1, "MGET c b"), (2, "GET b")]),
         scenario("three-batches", 3, 0, &[(0, "SET b 1; SET c 1"), (2, "GET c | GET b")]),
     ]

@@ -135,6 +135,24 @@ impl World {
     }
 }
 
+/// Where a client's connection comes from.
+pub fn address(client: usize) -> String {
+    format!("127.0.0.1:{}", 40_000 + client)
+}
+
+/// A command in which `@2` stands for the number that the server has given to client 2; 0 as long as it has not.
+fn with_ids(argv: &Argv, ids: &[ClientId]) -> Argv {
+    let word = |word: &Vec<u8>| {
+        let client =
+            word.strip_prefix(b"@").and_then(|number| std::str::from_utf8(number).ok()?.parse().ok());
+        client.map_or_else(
+            || word.clone(),
+            |client: usize| ids.get(client).copied().unwrap_or_default().to_string().into_bytes(),
+        )
+    };
+    argv.iter().map(word).collect()
+}
+
 /// Whether a frame is a message, not a reply: confirmations of SUBSCRIBE are replies.
 pub fn is_message(frame: &Frame) -> bool {
     if let Frame::Simple(line) = frame {
@@ -178,7 +196,7 @@ impl Reactor for Wires {
         for input in inputs {
             match input {
                 Input::Accept(number) => {
-                    let addr = format!("127.0.0.1:{}", 40_000 + number);
+                    let addr = address(number);
                     let peer = Peer { addr, laddr: "127.0.0.1:6379".into(), fd: 9, unix: false, local: true };
                     // Who is accepted first gets the lower number: nobody comes between that and noting it.
                     trace::hold(true);
@@ -522,6 +540,7 @@ impl Simulation {
     fn act(&mut self, number: usize, schedule: &mut dyn Schedule) {
         let world = &mut *self.world.borrow_mut();
         let instant = world.instant();
+        let ids: Vec<ClientId> = world.clients.iter().map(|client| client.id).collect();
         let client = &mut world.clients[number];
         let shard = client.script.shard;
         trace::touch_inbox(shard);
@@ -538,9 +557,10 @@ impl Simulation {
             let burst = &client.script.bursts[client.begun];
             client.begun += 1;
             for argv in burst {
-                encode(argv, &mut client.rest);
+                let argv = with_ids(argv, &ids);
+                encode(&argv, &mut client.rest);
                 trace::invoked(number, client.operations.len());
-                client.operations.push(Operation { argv: argv.clone(), invoked: instant, returned: None });
+                client.operations.push(Operation { argv, invoked: instant, returned: None });
             }
         }
         let mut bytes = std::mem::take(&mut client.rest);
@@ -584,9 +604,13 @@ impl Simulation {
             };
             let (waiting, deadline, unix) = self.boxed(shard, |shard| {
                 let waiting = shard.conn(conn).map(|conn| conn.waiting);
-                (waiting, shard.realm.waiters.next_deadline(), shard.now.unix)
+                let deadline = match waiting {
+                    Some(Waiting::Paused) => shard.session.pause.deadline(),
+                    _ => shard.realm.waiters.next_deadline(),
+                };
+                (waiting, deadline, shard.now.unix)
             })?;
-            if waiting != Some(Waiting::Blocked) {
+            if !matches!(waiting, Some(Waiting::Blocked | Waiting::Paused)) {
                 let text = format!(
                     "client {number} has no answer, though nobody has anything to do: it is {waiting:?}"
                 );

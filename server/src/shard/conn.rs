@@ -176,6 +176,8 @@ pub struct Conn {
     pub close_after_reply: bool,
     /// Being closed now, output or not.
     pub closing: bool,
+    /// Its CLIENT PAUSE holds back others already, and is answered when what they had in the order is executed.
+    pub pauses: bool,
     /// Closed, and still here for its command in the order.
     pub gone: bool,
     /// Since when the soft output limit is exceeded (monotonic).
@@ -221,6 +223,7 @@ impl Conn {
             send_queued: false,
             close_after_reply: false,
             closing: false,
+            pauses: false,
             gone: false,
             soft_limit_since: None,
             created: now,
@@ -235,6 +238,16 @@ impl Conn {
     /// Whether the next command may be read and executed.
     pub fn can_execute(&self) -> bool {
         self.waiting == Waiting::No && !self.close_after_reply && !self.closing
+    }
+
+    /// Not closed, or with a command in the order that is still to be executed.
+    pub fn is_there(&self) -> bool {
+        !self.closing || self.waiting == Waiting::Order && !kevy::bug!(LeftUnkillable)
+    }
+
+    /// Subscribed to anything, or a monitor: it is shown what others do, in the order of its shard's box.
+    pub fn listens(&self) -> bool {
+        self.subscribed() || self.monitor
     }
 
     /// Subscribed to anything: in RESP2 only a few commands are allowed then.

@@ -48,8 +48,9 @@ use kevy::command::{Command, CommandError, CommandId, Flags, Handler};
 use kevy::keyspace::{Class, EvictionPolicy, UnixMillis};
 use kevy::resp::Argv;
 
-use super::conn::{ClientId, ConnId, Waiting};
+use super::conn::{ClientId, Conn, ConnId, Waiting};
 use super::realm::DbKey;
+use super::session::client;
 use super::together::{Together, is_plain};
 use super::witness::Witness;
 use super::{Now, Shard};
@@ -789,7 +790,7 @@ impl Shard {
         }
         self.end_stay();
         // What is heard comes in the order of the own box: who hears must not be answered from another one ahead of it.
-        let listens = self.conn(id).is_some_and(|conn| conn.subscribed() || conn.monitor);
+        let listens = self.conn(id).is_some_and(Conn::listens);
         let visits = match needs.single() {
             Some(other) if other != me => (!listens || kevy::bug!(ListenersVisit)) && self.visit_one(other),
             _ => plain && self.stay(id, needs),
@@ -890,7 +891,12 @@ impl Shard {
 
     /// Whether a command by which a connection begins to listen has to wait until everybody knows: all boxes are here, so
     /// whatever was appended in ignorance of it has been appended. It is executed at its next position.
-    fn announces(&self, id: ConnId, command: &Command, argv: kevy::resp::Args<'_>) -> bool {
+    ///
+    /// CLIENT PAUSE is the same: what was appended before everybody knew of it is executed before its answer.
+    fn announces(&mut self, id: ConnId, command: &Command, argv: kevy::resp::Args<'_>) -> bool {
+        if command.id == CommandId::ClientPause {
+            return !kevy::bug!(PauseOverlooksEntries) && self.announces_pause(id, argv);
+        }
         let me = self.me();
         let queued = |wanted: fn(CommandId) -> bool| {
             let multi = self.conn(id).and_then(|conn| conn.multi.as_ref());
@@ -913,6 +919,27 @@ impl Shard {
             self.common.to_publish.store(configures, Ordering::SeqCst);
         }
         announce(command.id == CommandId::Monitor, &self.common.monitored) || subscribes || configures
+    }
+
+    fn announces_pause(&mut self, id: ConnId, argv: kevy::resp::Args<'_>) -> bool {
+        let now = self.data_now();
+        let Ok((until, all)) = client::pause_asked(argv, now) else { return false };
+        let Some(conn) = self.conn_mut(id) else { return false };
+        conn.pauses = !conn.pauses;
+        if conn.pauses {
+            self.pause_everywhere(until, all);
+            return true;
+        }
+        false
+    }
+
+    /// Holds back commands of all shards that are here.
+    pub(super) fn pause_everywhere(&mut self, until: UnixMillis, all: bool) {
+        let now = self.data_now();
+        self.everywhere(|shard| {
+            shard.session.pause.start(now, until, all);
+            shard.reschedule();
+        });
     }
 
     /// Whether keyspace events are published, or will be.
@@ -983,9 +1010,7 @@ impl Shard {
     /// The command of a connection of this shard, at its position, with all boxes it needs.
     fn run_gathered(&mut self, origin: Origin, command: &'static Command, argv: &Argv) {
         let id = origin.conn;
-        if self.conn(id).is_some_and(|conn| conn.client == origin.client)
-            && self.announces(id, command, argv.as_args())
-        {
+        if self.waits_in_order(origin) && self.announces(id, command, argv.as_args()) {
             let task = Task::Command(command, argv.clone());
             let shards = self.all_shards();
             let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task };
@@ -1001,7 +1026,7 @@ impl Shard {
     /// A connection of this shard whose command was in the order gets what `answer` writes, and goes on.
     fn answer_gathered(&mut self, origin: Origin, answer: impl FnOnce(&mut Shard, ConnId, &mut Vec<u8>)) {
         let id = origin.conn;
-        if self.conn(id).is_none_or(|conn| conn.client != origin.client) {
+        if !self.waits_in_order(origin) {
             return;
         }
         self.stopwatch = (self.env.stopwatch)();
@@ -1011,6 +1036,37 @@ impl Shard {
         answer(self, id, &mut out);
         self.put_back(id, out, start);
         self.finished(id);
+    }
+
+    /// Whether a connection's command that has come up in the order is still to be executed: not if it was killed.
+    fn waits_in_order(&self, origin: Origin) -> bool {
+        self.conn(origin.conn)
+            .is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Order)
+    }
+
+    /// CLIENT KILL: all boxes are here, and nothing that a connection has sent is executed behind this.
+    pub(super) fn kill(&mut self, id: ConnId) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        if conn.waiting == Waiting::Order && !kevy::bug!(KilledGoOn) {
+            conn.waiting = Waiting::No;
+            let client = conn.client;
+            if let Some(links) = self.links.as_deref_mut() {
+                links.outstanding.retain(|entry| {
+                    let What::Together(together) = &entry.what else { return true };
+                    let its = together.origin.client == client;
+                    if its {
+                        together.cancel();
+                    }
+                    !its
+                });
+            }
+        }
+        match self.conn(id) {
+            // Who has left was only here for its command.
+            Some(conn) if conn.gone => self.remove(id),
+            Some(conn) if conn.closing => self.forget(id),
+            _ => self.close(id),
+        }
     }
 
     /// A connection's command in the order is done: it goes on, or goes.

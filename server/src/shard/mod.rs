@@ -482,7 +482,7 @@ impl Shard {
     }
 
     /// Nothing is left of a connection after this, and its place may be another's.
-    fn remove(&mut self, id: ConnId) {
+    pub(crate) fn remove(&mut self, id: ConnId) {
         self.forget(id);
         if let Some(mut conn) = self.conns[id.0 as usize].take() {
             for chunk in std::mem::take(&mut conn.chunks) {
@@ -670,7 +670,15 @@ impl Shard {
             }
             let several = batch.commands.len() > 1;
             let stays = several && self.links.is_some() && self.stay_for(id, bytes, &batch, &decoder);
-            if several && let Some(conn) = self.conn(id) {
+            let together = if several && !stays && self.links.is_some() {
+                self.run_together(id, bytes, &batch, &decoder)
+            } else {
+                0
+            };
+            if several
+                && together == 0
+                && let Some(conn) = self.conn(id)
+            {
                 // The first keys of the commands.
                 let spans = batch.commands.iter().filter(|decoded| !decoded.scratch);
                 let spans = spans.filter_map(|decoded| {
@@ -681,11 +689,6 @@ impl Shard {
             }
             self.stopwatch = (self.env.stopwatch)();
             let mut interrupted = batch.commands.is_empty() && failure.is_none();
-            let together = if several && !stays && self.links.is_some() {
-                self.run_together(id, bytes, &batch, &decoder)
-            } else {
-                0
-            };
             if together > 0 {
                 done = batch.commands[together - 1].end;
                 interrupted = true;
@@ -1370,7 +1373,7 @@ impl Shard {
     }
 
     /// Takes a connection out of everything that refers to it.
-    fn forget(&mut self, id: ConnId) {
+    pub(crate) fn forget(&mut self, id: ConnId) {
         self.testify_that(id, Happened::Closed);
         if !kevy::bug!(ClosedClientsWait)
             && let Some(waiter) = self.realm.waiters.remove(id)

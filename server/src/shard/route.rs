@@ -1,6 +1,7 @@
 //! Which boxes a command needs: from its key specs, and for commands without keys from what they are about.
 
 use kevy::command::getkeys::keys;
+use kevy::command::spec::KeyShape;
 use kevy::command::{Command, CommandId, Handler, parse_cursor};
 use kevy::keyspace::Dbs;
 use kevy::resp::Args;
@@ -48,16 +49,24 @@ impl Shard {
                 Handler::Session => all,
             },
             _ if matches!(command.handler, Handler::Session) && command.id != Watch => all,
-            _ => match keys(command, args) {
-                Ok(keys) => {
-                    let dbs = &self.realm.keyspace.dbs;
-                    keys.fold(Shards::NONE, |shards, (index, _)| {
-                        shards.with(Shards::one(dbs.home(args.at(index))))
-                    })
-                }
-                // The handler will say what is wrong, wherever it finds it.
-                Err(_) => all,
-            },
+            _ => self.route_of_keys(command, args),
+        }
+    }
+
+    fn route_of_keys(&self, command: &Command, args: Args<'_>) -> Shards {
+        let dbs = &self.realm.keyspace.dbs;
+        // Most commands: no need to interpret anything.
+        if let KeyShape::One(index) = command.key_shape
+            && let Some(key) = args.get(index as usize)
+        {
+            return Shards::one(dbs.home(key));
+        }
+        match keys(command, args) {
+            Ok(keys) => {
+                keys.map(|(index, _)| Shards::one(dbs.home(args.at(index)))).fold(Shards::NONE, Shards::with)
+            }
+            // The handler will say what is wrong, wherever it finds it.
+            Err(_) => self.all_shards(),
         }
     }
 

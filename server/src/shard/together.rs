@@ -41,11 +41,16 @@ pub struct Together {
     words: Argv,
     commands: Vec<Member>,
     parts: Mailbox<Part>,
-    /// All parts, once the last has arrived.
+    /// All parts, once the last has arrived; none if it was cancelled.
     pub done: OnceLock<Vec<Part>>,
 }
 
 impl Together {
+    /// Nothing of it is executed, unless everything is already: no box may stand before an entry that is executed in part.
+    pub fn cancel(&self) {
+        let _ = self.done.set(Vec::new());
+    }
+
     fn args(&self, member: &Member) -> Args<'_> {
         self.words.as_args().until(member.words.end).from(member.words.start)
     }
@@ -187,8 +192,7 @@ impl Shard {
         let may_be_refused = (!conn.authenticated && !self.config.security.requirepass.is_empty())
             || self.session.pause.deadline().is_some()
             || conn.multi.is_some() && !kevy::bug!(BatchInTransaction)
-            || conn.subscribed()
-            || conn.monitor;
+            || conn.listens();
         // Whoever waits for a key must not be overtaken by the rest of the batch that pushes to it.
         let waited_for = self.common.away.load(Ordering::Relaxed) != 0;
         let heard = self.is_monitored() || self.events_are_heard() && !kevy::bug!(EventsByPart);
@@ -243,8 +247,17 @@ impl Shard {
 
     /// Runs what is at home here. Gives the connection's shard if these were the last.
     pub(super) fn run_part(&mut self, together: &Together) -> Option<ShardId> {
+        if together.done.get().is_some() {
+            return None;
+        }
         let home = self.me();
-        let mut part = Part { home, replies: Vec::new(), ends: Vec::new(), slow: Vec::new() };
+        let mut part = Part {
+            home,
+            // A status, or a value of some size.
+            replies: Vec::with_capacity(128 * together.commands.len()),
+            ends: Vec::with_capacity(together.commands.len()),
+            slow: Vec::new(),
+        };
         let mut spans = Vec::new();
         let mine =
             together.commands.iter().filter(|member| matches!(member.home, Home::One(one) if one == home));

@@ -12,7 +12,7 @@
 
 use kevy::resp::Decoder;
 
-use super::conn::ConnId;
+use super::conn::{Conn, ConnId};
 use super::links::{Links, ShardId, Shards, leave, settle};
 use super::together::is_plain;
 use super::{Batch, Shard, gates};
@@ -48,7 +48,7 @@ impl Shard {
     pub(super) fn stay(&mut self, id: ConnId, needs: Shards) -> bool {
         let Some(links) = self.links.as_deref() else { return false };
         let (me, position, caught_up) = (self.me(), links.position(), links.has_caught_up());
-        let listens = self.conn(id).is_none_or(|conn| conn.subscribed() || conn.monitor);
+        let listens = self.conn(id).is_none_or(Conn::listens);
         // Who hears of a command hears of those that it serves, too: that takes an entry.
         let heard = self.is_heard() && !kevy::bug!(StayersAreHeard);
         if !caught_up || listens || heard || self.owes() {

@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use kevy::command::{CommandError, Flags, parse_timeout_millis, until_nul};
+use kevy::keyspace::UnixMillis;
 use kevy::number::parse_i64;
-use kevy::resp::Protocol;
+use kevy::resp::{Args, Protocol};
 
 use super::acl::DEFAULT_USER;
 use super::{Outcome, Session};
@@ -260,7 +261,7 @@ pub fn kill(s: &mut Session<'_>) -> Outcome {
         } else {
             s.shard.everywhere(|shard| {
                 if let Some(&id) = shard.by_client.get(&client) {
-                    shard.close(id);
+                    shard.kill(id);
                 }
             });
         }
@@ -317,21 +318,21 @@ pub fn pause(s: &mut Session<'_>) -> Outcome {
     if s.args.len() > 4 {
         return Err(s.wrong_subcommand());
     }
-    let all = if s.args.len() == 3 || s.is(3, "ALL") {
-        true
-    } else if s.is(3, "WRITE") {
-        false
-    } else {
-        return Err(CommandError::Text("ERR CLIENT PAUSE mode must be WRITE or ALL"));
-    };
-    let now = s.now();
-    let until = parse_timeout_millis(s.arg(2), now)?.unwrap_or(now);
-    s.shard.everywhere(|shard| {
-        shard.session.pause.start(now, until, all);
-        shard.reschedule();
-    });
+    let (until, all) = pause_asked(s.args, s.shard.data_now())?;
+    s.shard.pause_everywhere(until, all);
     s.reply.ok();
     Ok(())
+}
+
+/// Until when CLIENT PAUSE with these arguments pauses, and whether everything.
+pub fn pause_asked(args: Args<'_>, now: UnixMillis) -> Result<(UnixMillis, bool), CommandError> {
+    let all = match args.get(3) {
+        None => true,
+        Some(mode) if mode.eq_ignore_ascii_case(b"ALL") => true,
+        Some(mode) if mode.eq_ignore_ascii_case(b"WRITE") => false,
+        Some(_) => return Err(CommandError::Text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
+    };
+    Ok((parse_timeout_millis(args.at(2), now)?.unwrap_or(now), all))
 }
 
 pub fn unpause(s: &mut Session<'_>) -> Outcome {
@@ -558,15 +559,15 @@ impl Shard {
         clients.into_iter()
     }
 
-    /// Every connection of this shard that is not being closed, oldest first.
+    /// Every connection of this shard that is still there, oldest first.
     pub(crate) fn own_clients(&self) -> impl Iterator<Item = &Conn> {
-        self.by_client.values().filter_map(|&id| self.conn(id)).filter(|conn| !conn.closing)
+        self.by_client.values().filter_map(|&id| self.conn(id)).filter(|conn| conn.is_there())
     }
 
     fn client(&self, client: ClientId) -> Option<&Conn> {
         self.present().into_iter().find_map(|shard| {
             let &id = shard.by_client.get(&client)?;
-            shard.conn(id).filter(|conn| !conn.closing)
+            shard.conn(id).filter(|conn| conn.is_there())
         })
     }
 }
