@@ -286,7 +286,7 @@ pub fn tells_of_itself(argv: &[Vec<u8>]) -> bool {
     use CommandId::*;
     row(argv).is_some_and(|row| {
         row.name.starts_with("command")
-            || matches!(row.id, ClientId | ClientInfo | ClientList | ConfigGet | Hello)
+            || matches!(row.id, AclCat | ClientId | ClientInfo | ClientList | ConfigGet | Hello)
             || matches!(row.id, DbSize | Info | ZRandMember)
     })
 }
