@@ -137,6 +137,17 @@ impl World {
         self.turn();
     }
 
+    /// The connections there are.
+    pub(crate) fn conns(&self) -> Vec<usize> {
+        self.ids.keys().copied().collect()
+    }
+
+    /// Whether a connection waits in a command.
+    pub(crate) fn is_blocked(&mut self, conn: usize) -> bool {
+        let id = self.conn(conn);
+        self.shard.conns[id.0 as usize].as_ref().is_some_and(|conn| conn.waiting.is_blocked())
+    }
+
     pub(crate) fn close(&mut self, conn: usize) {
         if let Some(id) = self.ids.remove(&conn)
             && !self.memory.closed.contains(&id)
@@ -839,7 +850,7 @@ pub(crate) fn argv_of(step: &Step) -> &Argv {
 }
 
 /// All frames of some output, which must end with one.
-fn frames(mut output: &[u8]) -> Result<Vec<Frame>, String> {
+pub(crate) fn frames(mut output: &[u8]) -> Result<Vec<Frame>, String> {
     let mut frames = Vec::new();
     while !output.is_empty() {
         match Frame::decode(output) {
@@ -854,7 +865,7 @@ fn frames(mut output: &[u8]) -> Result<Vec<Frame>, String> {
 }
 
 /// The keys of a database as the model writes them, those whose deadline has passed included.
-fn database(shard: &Shard, number: usize) -> kevy_model::Db {
+pub(crate) fn database(shard: &Shard, number: usize) -> kevy_model::Db {
     let table = &shard.realm.keyspace.dbs.own(number).table;
     let entry = |entry: &ShardEntry| {
         let deadline = entry.deadline().map(|deadline| deadline as i64);
