@@ -115,6 +115,8 @@ bugs! {
     AggregateMaxKeepsFirst in Option;
     /// LCS IDX returns matches shorter than MINMATCHLEN.
     LcsIgnoresMinimum in Option;
+    /// SORT goes by its last BY alone, also after a constant one.
+    SortByLastAlone in Option;
     /// LSET on a missing key complains of the index.
     LsetIndexFirst in Error;
     /// EXPIRE accepts GT with LT.
