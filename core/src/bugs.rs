@@ -265,6 +265,8 @@ bugs! {
     EvictionSilent in Event;
     /// HGETALL answers an array in RESP3.
     HgetallFlat in Shape;
+    /// CLIENT LIST shows what follows a zero byte in a name.
+    ClientNamesInFull in Shape;
     /// LPOP with a count answers an empty array for a missing key.
     LpopMissingEmpty in Shape;
     /// BLMOVE whose time is up answers a null instead of a null array.
