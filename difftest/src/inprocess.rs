@@ -502,6 +502,10 @@ impl<'p> Run<'p> {
             }
             match &plan.steps[first] {
                 Step::Command { conn, .. } if self.is_blocked(*conn) => self.send_behind(*conn, first),
+                // What is past when a transaction sets it cannot be looked at before the transaction comes upon it.
+                Step::Command { conn, argv } if self.comes_upon_keys_in_transaction(*conn, argv) => {
+                    self.done.skipped += 1;
+                }
                 Step::Command { conn, .. } => {
                     at = self.pipeline_end(first);
                     let argvs = plan.steps[first..at].iter().map(argv_of);
@@ -544,6 +548,15 @@ impl<'p> Run<'p> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a command of a transaction would meet keys that nobody has asked for, and somebody listens.
+    fn comes_upon_keys_in_transaction(&self, conn: usize, argv: &Argv) -> bool {
+        let in_transaction = self.model.sessions.get(&conn).is_some_and(|session| session.queue.is_some());
+        let row = compare::row(argv);
+        self.setting.listener
+            && in_transaction
+            && row.is_some_and(|row| matches!(row.id, CommandId::RandomKey | CommandId::Scan))
     }
 
     /// Where the commands end that are sent in one piece with the one at `first`.
