@@ -115,6 +115,8 @@ bugs! {
     AggregateMaxKeepsFirst in Option;
     /// LCS IDX returns matches shorter than MINMATCHLEN.
     LcsIgnoresMinimum in Option;
+    /// SORT goes by its last BY alone, also after a constant one.
+    SortByLastAlone in Option;
     /// LSET on a missing key complains of the index.
     LsetIndexFirst in Error;
     /// EXPIRE accepts GT with LT.
@@ -271,6 +273,8 @@ bugs! {
     EvictionSilent in Event;
     /// HGETALL answers an array in RESP3.
     HgetallFlat in Shape;
+    /// CLIENT LIST shows what follows a zero byte in a name.
+    ClientNamesInFull in Shape;
     /// LPOP with a count answers an empty array for a missing key.
     LpopMissingEmpty in Shape;
     /// BLMOVE whose time is up answers a null instead of a null array.

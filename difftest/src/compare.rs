@@ -89,8 +89,7 @@ pub fn mode(row: &Command, argv: &[Vec<u8>]) -> Mode {
 
 /// SORT BY a pattern that names no other key leaves the order as it is, and a set has none.
 fn is_unsorted(argv: &[Vec<u8>]) -> bool {
-    let by = argv.iter().position(|arg| arg.eq_ignore_ascii_case(b"by"));
-    by.and_then(|by| argv.get(by + 1)).is_some_and(|pattern| !pattern.contains(&b'*'))
+    argv.windows(2).any(|pair| pair[0].eq_ignore_ascii_case(b"by") && !pair[1].contains(&b'*'))
 }
 
 /// Texts of other keys can be equal, or missing; the order of the elements they belong to is not determined then.
@@ -286,7 +285,7 @@ pub fn tells_of_itself(argv: &[Vec<u8>]) -> bool {
     use CommandId::*;
     row(argv).is_some_and(|row| {
         row.name.starts_with("command")
-            || matches!(row.id, ClientId | ClientInfo | ClientList | ConfigGet | Hello)
+            || matches!(row.id, AclCat | ClientId | ClientInfo | ClientList | ConfigGet | Hello)
             || matches!(row.id, DbSize | Info | ZRandMember)
     })
 }

@@ -142,6 +142,17 @@ impl World {
         self.turn();
     }
 
+    /// The connections there are.
+    pub(crate) fn conns(&self) -> Vec<usize> {
+        self.ids.keys().copied().collect()
+    }
+
+    /// Whether a connection waits in a command.
+    pub(crate) fn is_blocked(&mut self, conn: usize) -> bool {
+        let id = self.conn(conn);
+        self.shard.conns[id.0 as usize].as_ref().is_some_and(|conn| conn.waiting.is_blocked())
+    }
+
     pub(crate) fn close(&mut self, conn: usize) {
         if let Some(id) = self.ids.remove(&conn)
             && !self.memory.closed.contains(&id)
@@ -504,6 +515,10 @@ impl<'p> Run<'p> {
             }
             match &plan.steps[first] {
                 Step::Command { conn, .. } if self.is_blocked(*conn) => self.send_behind(*conn, first),
+                // What is past when a transaction sets it cannot be looked at before the transaction comes upon it.
+                Step::Command { conn, argv } if self.comes_upon_keys_in_transaction(*conn, argv) => {
+                    self.done.skipped += 1;
+                }
                 Step::Command { conn, .. } => {
                     at = self.pipeline_end(first);
                     let argvs = plan.steps[first..at].iter().map(argv_of);
@@ -546,6 +561,15 @@ impl<'p> Run<'p> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a command of a transaction would meet keys that nobody has asked for, and somebody listens.
+    fn comes_upon_keys_in_transaction(&self, conn: usize, argv: &Argv) -> bool {
+        let in_transaction = self.model.sessions.get(&conn).is_some_and(|session| session.queue.is_some());
+        let row = compare::row(argv);
+        self.setting.listener
+            && in_transaction
+            && row.is_some_and(|row| matches!(row.id, CommandId::RandomKey | CommandId::Scan))
     }
 
     /// Where the commands end that are sent in one piece with the one at `first`.
@@ -852,7 +876,7 @@ pub(crate) fn argv_of(step: &Step) -> &Argv {
 }
 
 /// All frames of some output, which must end with one.
-fn frames(mut output: &[u8]) -> Result<Vec<Frame>, String> {
+pub(crate) fn frames(mut output: &[u8]) -> Result<Vec<Frame>, String> {
     let mut frames = Vec::new();
     while !output.is_empty() {
         match Frame::decode(output) {
@@ -867,7 +891,7 @@ fn frames(mut output: &[u8]) -> Result<Vec<Frame>, String> {
 }
 
 /// The keys of a database as the model writes them, those whose deadline has passed included.
-fn database(shard: &Shard, number: usize) -> kevy_model::Db {
+pub(crate) fn database(shard: &Shard, number: usize) -> kevy_model::Db {
     let table = &shard.realm.keyspace.dbs.own(number).table;
     let entry = |entry: &ShardEntry| {
         let deadline = entry.deadline().map(|deadline| deadline as i64);

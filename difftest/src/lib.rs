@@ -12,7 +12,7 @@
 //! - [`threads`]: several shards on threads, judged by the model and by redis-server.
 //! - [`table`]: the command table against a server's own.
 //! - [`inprocess`]: the shard in this process, judged by the model; [`fuzzed`]: plans made of a fuzzer's bytes;
-//!   [`exhaustive`]: all short plans.
+//!   [`exhaustive`]: all short plans; [`metamorphic`]: the same plan twice, with a change that must not matter.
 //! - [`report`]: what the runs have shown, a row a command.
 
 pub mod bugs;
@@ -22,6 +22,7 @@ pub mod exhaustive;
 pub mod fuzzed;
 pub mod inprocess;
 pub mod known;
+pub mod metamorphic;
 pub mod recording;
 pub mod report;
 pub mod runner;

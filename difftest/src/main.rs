@@ -15,7 +15,7 @@ use kevy_difftest::report::{Conformance, read_runs, run_text, tally_text};
 use kevy_difftest::runner::{Counts, Nothing, Run, Stop};
 use kevy_difftest::server::{Program, Server};
 use kevy_difftest::tape::{self, Tape};
-use kevy_difftest::{bugs, exhaustive, sim, state, table, threads, transcript};
+use kevy_difftest::{bugs, exhaustive, metamorphic, sim, state, table, threads, transcript};
 use kevy_model::generator::{Gen, Generated, Plan, Prng, Scope, Step, Tally};
 
 #[global_allocator]
@@ -27,6 +27,7 @@ Usage: kevy-difftest COMMAND [OPTIONS] [FILES]
   run              generated plans on kevy and redis-server, compared reply by reply
   inprocess        generated plans on the shard in this process, judged by the model
   exhaustive N [T] all plans of N steps of each small theme, or of theme T, like inprocess
+  metamorphic      each plan twice, with a change that must not matter (--seed N, --seconds S)
   replay FILE...   plans from files; recordings are compared with what they recorded
   shrink FILE      the smallest plan found that still differs
   record FILE...   rewrites plans as recordings, transcripts (.resp.txt) and tapes (.tape), with what redis-server answers
@@ -69,9 +70,10 @@ fn main() -> ExitCode {
         return serve(args);
     }
     type Part = fn(&[String]) -> ExitCode;
-    let parts: [(&str, Part); 4] = [
+    let parts: [(&str, Part); 5] = [
         ("bugs", bugs::main),
         ("exhaustive", exhaustive::main),
+        ("metamorphic", metamorphic::main),
         ("sim", sim::main::main),
         ("threads", threads::main),
     ];

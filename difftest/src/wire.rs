@@ -123,9 +123,16 @@ impl Wire {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut chunk = [0; 1 << 16];
-        let count = match &mut self.stream {
-            Stream::Unix(stream) => stream.read(&mut chunk)?,
-            Stream::Tcp(stream) => stream.read(&mut chunk)?,
+        let count = loop {
+            let read = match &mut self.stream {
+                Stream::Unix(stream) => stream.read(&mut chunk),
+                Stream::Tcp(stream) => stream.read(&mut chunk),
+            };
+            match read {
+                // This process had been stopped meanwhile.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                count => break count?,
+            }
         };
         if count == 0 {
             return Err(io::Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));

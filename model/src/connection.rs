@@ -30,6 +30,7 @@ impl Session {
             db: 0,
             protocol: Protocol::Resp2,
             name: Bytes::new(),
+            library: Default::default(),
             id: None,
             queue: None,
             executing: None,
@@ -96,7 +97,9 @@ pub fn reset(m: &mut Model, ask: &Ask) -> Answer {
     let reply_mode =
         if session.reply_mode == ReplyMode::SkipThis { ReplyMode::SkipThis } else { ReplyMode::On };
     let addresses = session.addresses.take();
-    *session = Session { id: session.id, addresses, reply_mode, ..Session::new() };
+    // The library stays the same.
+    let library = std::mem::take(&mut session.library);
+    *session = Session { id: session.id, addresses, library, reply_mode, ..Session::new() };
     Ok(Want::Status("RESET"))
 }
 
@@ -186,7 +189,7 @@ pub fn client_getname(m: &mut Model, ask: &Ask) -> Answer {
     Ok(if name.is_empty() { Want::Nil } else { Want::Bulk(name) })
 }
 
-pub fn client_setinfo(_: &mut Model, ask: &Ask) -> Answer {
+pub fn client_setinfo(m: &mut Model, ask: &Ask) -> Answer {
     let attribute = ask.arg(2);
     if !ask.is(2, "lib-name") && !ask.is(2, "lib-ver") {
         return Err(format!("ERR Unrecognized option '{}'", c_string(attribute, usize::MAX)));
@@ -195,6 +198,7 @@ pub fn client_setinfo(_: &mut Model, ask: &Ask) -> Answer {
         let attribute = c_string(attribute, usize::MAX);
         return Err(format!("ERR {attribute} cannot contain spaces, newlines or special characters."));
     }
+    m.session(ask.conn).library[usize::from(ask.is(2, "lib-ver"))] = ask.arg(3).clone();
     Ok(Want::ok())
 }
 
@@ -322,6 +326,8 @@ fn facts(m: &Model, conn: usize) -> Vec<String> {
     let Some(session) = m.sessions.get(&conn) else { return vec![] };
     let mut facts = vec![
         format!("name={}", c_string(&session.name, usize::MAX)),
+        format!("lib-name={}", c_string(&session.library[0], usize::MAX)),
+        format!("lib-ver={}", c_string(&session.library[1], usize::MAX)),
         format!("db={}", session.db),
         format!("sub={}", session.channels.len()),
         format!("psub={}", session.patterns.len()),

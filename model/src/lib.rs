@@ -155,6 +155,8 @@ pub struct Session {
     pub db: usize,
     pub protocol: Protocol,
     pub name: Bytes,
+    /// The name and the version of the client's library.
+    pub library: [Bytes; 2],
     /// What CLIENT ID or HELLO told.
     pub id: Option<i64>,
     /// Commands queued since MULTI, each as sent.

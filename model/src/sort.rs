@@ -9,6 +9,8 @@ use kevy::command::CommandId;
 /// SORT key [BY pattern] [LIMIT offset count] [GET pattern]… [ASC | DESC] [ALPHA] [STORE destination]
 struct Options<'a> {
     by: Option<&'a Bytes>,
+    /// Some BY named a constant, and nothing is sorted, whatever BY follows it.
+    by_constant: bool,
     limit: (i64, i64),
     get: Vec<&'a Bytes>,
     descending: bool,
@@ -17,8 +19,15 @@ struct Options<'a> {
 }
 
 fn options<'a>(ask: &Ask<'a>) -> Result<Options<'a>, String> {
-    let mut options =
-        Options { by: None, limit: (0, -1), get: vec![], descending: false, alpha: false, store: None };
+    let mut options = Options {
+        by: None,
+        by_constant: false,
+        limit: (0, -1),
+        get: vec![],
+        descending: false,
+        alpha: false,
+        store: None,
+    };
     let mut at = 2;
     while at < ask.argc() {
         let value = ask.argv.get(at + 1);
@@ -37,6 +46,7 @@ fn options<'a>(ask: &Ask<'a>) -> Result<Options<'a>, String> {
             }
             Some(pattern) if ask.is(at, "BY") => {
                 options.by = Some(pattern);
+                options.by_constant |= !pattern.contains(&b'*');
                 at += 1;
             }
             Some(pattern) if ask.is(at, "GET") => {
@@ -73,8 +83,7 @@ pub fn sort(m: &mut Model, ask: &Ask) -> Answer {
         }
         Some(_) => return Err(WRONG_TYPE.into()),
     };
-    let no_sort = options.by.is_some_and(|pattern| !pattern.contains(&b'*'));
-    let ties: Vec<Tie> = if !no_sort {
+    let ties: Vec<Tie> = if !options.by_constant {
         sorted(m, ask, &options, elements)?
     } else if is_set && options.store.is_some() {
         // A set has no order of its own to store: it is stored as ALPHA sorts it.

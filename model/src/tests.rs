@@ -195,6 +195,14 @@ fn a_clock_of_its_own_gives_the_server_slack() {
     j.model.slack = 20;
     j.right(0, "PTTL k", ":4990/");
     j.wrong(0, "PTTL k", ":4970/");
+    // Whether its clock has gone on since is open, and with it which of two deadlines is later.
+    for it_is in [":0/", ":1/"] {
+        j.right(0, "PEXPIRE k 5000 GT", it_is);
+        j.right(0, "PEXPIRE k 5010 LT", it_is);
+    }
+    j.wrong(0, "PEXPIRE k 5000 GT", ":2/");
+    j.wrong(0, "PEXPIRE k 6000 GT", ":0/");
+    j.wrong(0, "PEXPIRE k 4000 GT", ":1/");
 }
 
 #[test]

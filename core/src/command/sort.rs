@@ -82,7 +82,8 @@ impl<'a> Options<'a> {
                 at += 1;
             } else if c.is(at, "BY") && has(1) {
                 let pattern = Pattern::parse(c.arg(at + 1));
-                native |= !matches!(pattern, Pattern::Key { .. });
+                let constant = !matches!(pattern, Pattern::Key { .. });
+                native = if crate::bug!(SortByLastAlone) { constant } else { native | constant };
                 options.order = Order::By(pattern);
                 at += 1;
             } else if c.is(at, "GET") && has(1) {

@@ -10,7 +10,8 @@
 //! - *swarm weights*: every plan has some commands switched off and some favoured.
 //!
 //! A share of the commands is wrong on purpose: too few or too many arguments, doubled options, no numbers where
-//! numbers belong.
+//! numbers belong. It is larger for commands that come seldom, and mistakes of commands that take almost anything are
+//! mostly such as they refuse, so that a run sees each of them refused often enough.
 //!
 //! Decisions come from [`Choices`]; the same seed gives the same plan. What was decided is kept beside each step as a
 //! [`Note`], from which [`Tally`] counts what a run has really exercised.
@@ -134,6 +135,8 @@ pub struct Gen<'a> {
     grammar: &'static Grammar,
     /// Of each command in the scope, for this plan.
     weights: Vec<u32>,
+    /// The commands in the scope that take any number of any words, but not from a connection that has subscribed.
+    unrefused: Vec<CommandId>,
     keys: Keys,
     sessions: Vec<Session>,
     generated: Generated,
@@ -151,11 +154,13 @@ impl<'a> Gen<'a> {
     pub fn new(choices: &'a mut dyn Choices, scope: &'a Scope) -> Gen<'a> {
         let weights = scope.commands.iter().map(|&id| swarm_weight(choices, id)).collect();
         let conns = 1 + choices.below(scope.conns) as usize;
+        let unrefused = scope.commands.iter().copied().filter(|&id| takes_anything(id)).collect();
         Gen {
             choices,
             scope,
             grammar: Grammar::get(),
             weights,
+            unrefused,
             keys: Keys::default(),
             sessions: vec![Session::default(); conns],
             generated: Generated::default(),
@@ -233,6 +238,11 @@ impl<'a> Gen<'a> {
         } else if self.sessions[conn].subscribed {
             if self.choices.chance(15) {
                 return self.close(conn);
+            }
+            // Nothing else refuses these.
+            if self.scope.wrong > 0 && !self.unrefused.is_empty() && self.choices.chance(5) {
+                let id = *self.choices.pick(&self.unrefused);
+                return self.command(conn, id);
             }
         } else {
             match self.choices.below(1000) {
@@ -372,22 +382,15 @@ impl<'a> Gen<'a> {
             let source = if id == CommandId::ZRangeStore { 2 } else { 1 };
             argv[source] = self.lex_key();
         }
-        let wrong = self.choices.chance(self.scope.wrong);
+        if matches!(id, CommandId::CommandGetKeys | CommandId::CommandGetKeysAndFlags)
+            && self.choices.chance(50)
+        {
+            self.another_request(row.name_args(), &mut argv);
+        }
+        let wrong = self.choices.chance(self.scope.wrong * mistakes(row));
         if wrong {
             self.make_wrong(row, &mut argv);
         }
-        // Few words are wrong here, and these seldom come or are seldom given any.
-        let too_many = match id {
-            CommandId::FlushAll | CommandId::FlushDb => 25,
-            CommandId::Ping => 5,
-            _ => 0,
-        };
-        let wrong = if too_many > 0 && self.scope.wrong > 0 && self.choices.chance(too_many) {
-            argv.extend([b"abc".to_vec(), b"1".to_vec()]);
-            true
-        } else {
-            wrong
-        };
         // Redis would begin to tell what changes; with these words together it refuses.
         if id == CommandId::ClientTracking
             && argv.get(2).is_some_and(|status| status.eq_ignore_ascii_case(b"on"))
@@ -399,8 +402,25 @@ impl<'a> Gen<'a> {
         (argv, Note { id, options, key, held, given, wrong })
     }
 
+    /// Whatever these words were, they become the request of a command with keys.
+    fn another_request(&mut self, names: usize, argv: &mut Vec<Vec<u8>>) {
+        let id = *self.choices.pick(&self.scope.commands);
+        if id.command().takes_keys() && !is_intrusive(id) {
+            argv.truncate(names);
+            argv.extend(self.request(id).0);
+        }
+    }
+
     fn make_wrong(&mut self, row: &Command, argv: &mut Vec<Vec<u8>>) {
         let names = row.name_args();
+        // Most other mistakes are no mistakes to a command that takes any words, or none.
+        if !row.takes_keys() && self.choices.chance(50) {
+            return if row.arity < 0 && !row.accepts_arity(names) {
+                argv.truncate(names);
+            } else {
+                argv.extend([b"abc".to_vec(), b"1".to_vec()]);
+            };
+        }
         let any = |choices: &mut dyn Choices, len: usize| {
             names + choices.below((len - names).max(1) as u32) as usize
         };
@@ -452,6 +472,25 @@ fn expires_at_once(id: CommandId, argv: &[Vec<u8>]) -> bool {
     has("1") && (matches!(id, PExpire | PSetEx) || matches!(id, Set | GetEx) && has("PX"))
 }
 
+/// How many times as often as others a command is wrong on purpose: more often if it comes more seldom.
+fn mistakes(row: &Command) -> u32 {
+    use CommandId::{FlushAll, FlushDb};
+    match row.id {
+        FlushAll | FlushDb => 6,
+        _ if row.name.ends_with("help") => 3,
+        _ => match row.group {
+            Group::Server | Group::Connection | Group::Cluster => 2,
+            _ => 1,
+        },
+    }
+}
+
+/// Whether a command takes any number of any words.
+fn takes_anything(id: CommandId) -> bool {
+    use CommandId::*;
+    matches!(id, Command | CommandInfo | CommandDocs | Info | LatencyReset | LatencyHistogram | PubSubNumSub)
+}
+
 /// How often a command comes in one plan: not at all in a quarter of the plans, and in others more or less.
 fn swarm_weight(choices: &mut dyn Choices, id: CommandId) -> u32 {
     use CommandId::*;
@@ -459,13 +498,13 @@ fn swarm_weight(choices: &mut dyn Choices, id: CommandId) -> u32 {
     let row = id.command();
     match id {
         // Little remains to be seen after these.
-        FlushAll | FlushDb => weight.min(2) * u32::from(choices.chance(16)),
+        FlushAll | FlushDb => weight.min(2) * u32::from(choices.chance(25)),
         SwapDb | Select | Hello | Reset => weight.min(2),
         Quit | ClientPause => weight.min(1),
         Debug | ConfigSet => weight.min(4),
         Multi | Watch => weight.max(4),
         // Without arguments these answer at length, and always the same.
-        Command | CommandDocs | CommandInfo => weight.min(1) * u32::from(choices.chance(25)),
+        Command | CommandDocs | CommandInfo => weight.min(1) * u32::from(choices.chance(40)),
         _ => match row.group {
             Group::Server | Group::Connection | Group::Cluster => weight.min(2),
             // No option to vary; a plan has many of them anyway.

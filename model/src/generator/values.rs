@@ -138,7 +138,7 @@ fn words_of(name: &str) -> Option<&'static [&'static str]> {
         "command-name" | "command" => &["get", "SET", "client|id", "nosuch", "sort", "object"],
         "category" => &["string", "hash", "dangerous", "nosuch", "fast"],
         "connection-name" | "clientname" | "libname" | "libver" => {
-            &["name", "with space", "", "a-b.c", "n\n"]
+            &["name", "with space", "", "a-b.c", "n\n", "a\x00b"]
         }
         "username" => &["default", "default", "nobody"],
         "event" => &["command", "nosuch"],

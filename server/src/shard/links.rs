@@ -646,7 +646,8 @@ impl Shard {
     /// Whether nothing may run here before somebody who has been called.
     pub(super) fn owes(&self) -> bool {
         let Some(links) = self.links.as_deref() else { return false };
-        links.owes || self.common.debts.load(Ordering::SeqCst) > 0 && !kevy::bug!(DebtsOfOthersIgnored)
+        let others = self.common.debts.load(Ordering::SeqCst) > 0 && !kevy::bug!(DebtsOfOthersIgnored);
+        (links.owes || others) && !kevy::bug!(CallsAreNoDebts)
     }
 
     /// Moves past the entry at the cursor.
@@ -1149,7 +1150,7 @@ impl Shard {
             self.common.debts.fetch_sub(1, Ordering::SeqCst);
         }
         if let Some(links) = self.links.as_deref_mut() {
-            links.owes = !kevy::bug!(CallsAreNoDebts);
+            links.owes = true;
         }
         appended
     }

@@ -96,7 +96,11 @@ pub fn describe(shard: &Shard, conn: &Conn) -> String {
     let age = shard.now.unix.saturating_sub(conn.created) / 1000;
     let idle = shard.now.unix.saturating_sub(conn.last_interaction) / 1000;
     let mut line = String::with_capacity(400);
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    // What clients call themselves is shown up to a zero byte.
+    let text = |bytes: &[u8]| {
+        let end = bytes.iter().position(|&byte| byte == 0 && !kevy::bug!(ClientNamesInFull));
+        String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
+    };
     // Writing to a string cannot fail.
     let _ = write!(
         line,
