@@ -236,7 +236,7 @@ impl<'h> Replay<'h> {
             };
         }
         if matches!(event.happened, Happened::Closed | Happened::Released)
-            && self.is_done_by_next(client, rest)
+            && self.is_done_by_next(client, event, rest)
         {
             // The model does it when it comes to the command of who does it; that the client is there is known.
             self.known(client);
@@ -294,12 +294,17 @@ impl<'h> Replay<'h> {
     }
 
     /// Whether a client was closed or unblocked by the command that was executed next, whose effects are told before it.
-    fn is_done_by_next(&self, client: usize, rest: &[Event]) -> bool {
+    fn is_done_by_next(&self, client: usize, done: &Event, rest: &[Event]) -> bool {
         let effect = |event: &&Event| matches!(event.happened, Happened::Closed | Happened::Released);
-        let Some(event) = rest.iter().find(|event| !effect(event)) else { return false };
+        let next = rest.iter().find(|event| !effect(event));
+        let Some(event) = next.filter(|event| event.at.position == done.at.position) else { return false };
         let by = self.history.client(event.client).filter(|&by| by != client);
         let operation = by.and_then(|by| self.history.operations[by].get(event.number as usize - 1));
-        operation.is_some_and(|operation| self.target(&operation.argv) == Some(client))
+        let word: &[u8] = if done.happened == Happened::Closed { b"KILL" } else { b"UNBLOCK" };
+        operation.is_some_and(|operation| {
+            operation.argv.get(1).is_some_and(|given| given == word)
+                && self.target(&operation.argv) == Some(client)
+        })
     }
 
     /// The client that CLIENT KILL or UNBLOCK is about.
