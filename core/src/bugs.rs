@@ -203,6 +203,8 @@ bugs! {
     ZsetPackTooLong in Encoding;
     /// SET EX is replayed with the time as it was given.
     RelativeTimeReplayed in Propagation;
+    /// ZRANGESTORE with an offset is recorded as sent.
+    RangeStoreReplayedAsSent in Propagation;
     /// The deadline that GETEX gives is not replayed.
     GetexNotReplayed in Propagation;
     /// INCRBYFLOAT is replayed as a SET that ends the deadline.
@@ -257,6 +259,8 @@ bugs! {
     NewEventMissing in Event;
     /// A collection that became empty publishes no `del`.
     EmptiedEventMissing in Event;
+    /// SWAPDB serves the clients of the database with the lower number first.
+    SwappedByNumber in Event;
     /// RPUSH publishes `lpush`.
     RpushEventMisnamed in Event;
     /// Events are published for database 0 whatever the database.

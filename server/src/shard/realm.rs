@@ -132,7 +132,9 @@ fn collect_ready(waiters: &mut Waiters, ready: &mut VecDeque<DbKey>, effects: &E
                 .filter(|at| dbs.find(at.db as usize, &at.key).is_some())
                 .cloned()
                 .collect();
+            // The database that SWAPDB names first comes first.
             brought.sort();
+            brought.sort_by_key(|at| at.db != a && !kevy::bug!(SwappedByNumber));
             brought.retain(|key| waiters.mark_ready(key));
             ready.extend(brought);
         }

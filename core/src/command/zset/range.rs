@@ -5,7 +5,8 @@
 
 use super::{Rows, report_removed, store};
 use crate::command::{Call, CommandError, Outcome};
-use crate::number::parse_range_f64;
+use crate::number::{FloatBuffer, parse_range_f64};
+use crate::resp::Argv;
 use crate::value::zset::{LexBound, ScoreBound, Zset, ZsetEncoding};
 use std::ops::Range;
 
@@ -268,7 +269,27 @@ pub fn zrangestore(c: &mut Call<'_>) -> Outcome {
             members.for_each(|(member, score)| part.push_last(&member, score, &limits));
         }
     }
+    // What an offset passes over depends on the encoding, and that may be another where this is replayed.
+    let depends = query.offset != 0 && !matches!(query.bounds, Bounds::Rank(..));
+    let made =
+        (depends && c.data.effects.interest.journal && !crate::bug!(RangeStoreReplayedAsSent)).then(|| {
+            let mut made = Argv::of([b"ZADD", target]);
+            for (member, score) in part.iter() {
+                made.push(FloatBuffer::new().format(score));
+                made.push(&member);
+            }
+            made
+        });
+    let dirty = c.data.effects.dirty;
     store(c, target, part, "zrangestore");
+    if let Some(made) = made
+        && c.data.effects.dirty != dirty
+    {
+        c.data.propagate(&[b"DEL", target]);
+        if made.len() > 2 {
+            c.data.propagate_argv(made);
+        }
+    }
     Ok(())
 }
 
