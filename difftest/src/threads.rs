@@ -46,10 +46,14 @@ impl Threads {
     pub fn start(shards: u32) -> io::Result<Threads> {
         let mut config = Config::default();
         config.process.shards = shards;
-        config.network.port = free_port()?;
         config.network.bind = vec![b"127.0.0.1".to_vec()];
         let witness = Arc::new(Witness::default());
-        let listeners = listen::open(&config).map_err(io::Error::other)?;
+        let mut open = || {
+            config.network.port = free_port()?;
+            listen::open(&config).map_err(io::Error::other)
+        };
+        // Somebody else may have been given the port meanwhile.
+        let listeners = open().or_else(|_| open())?;
         let (to_free, garbage) = mpsc::channel();
         std::thread::spawn(move || garbage.iter().for_each(drop));
         let (environment, started) = (Environment::isolated(), Instant::now());
