@@ -383,6 +383,8 @@ bugs! {
     ExecSubscribesToShards in PubSub;
     /// A monitor is not shown an EXEC that is refused.
     RefusedExecUnshown in Session;
+    /// COMMAND GETKEYS takes no count that only begins with a number.
+    KeysCountedStrictly in Session;
     /// A command inside EXEC finds its own client in no transaction.
     ExecShownEnded in Session;
     /// EXEC answers as CLIENT REPLY says at its end.

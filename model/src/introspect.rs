@@ -325,13 +325,48 @@ fn places(row: &Command, argv: &[Bytes]) -> Option<Vec<(usize, KeyFlags)>> {
             Some(keys)
         }
         _ => {
-            let mut keys = Vec::new();
-            for spec in row.keys.iter().filter(|spec| !spec.flags.contains(KeyFlags::NOT_KEY)) {
-                keys.extend(places_of_spec(spec, argv)?.into_iter().map(|place| (place, spec.flags)));
+            let specs = row.keys.iter().filter(|spec| !spec.flags.contains(KeyFlags::NOT_KEY));
+            let keys: Option<Vec<_>> = specs
+                .map(|spec| Some(places_of_spec(spec, argv)?.into_iter().map(|place| (place, spec.flags))))
+                .collect();
+            match keys {
+                Some(keys) => Some(keys.into_iter().flatten().collect()),
+                None => places_by_beginning_of_count(row, argv),
             }
-            Some(keys)
         }
     }
+}
+
+/// A count that is no number, or too large a one, counts as what it begins with, cut to 32 bits: `1.5` is 1. The counted
+/// keys come before the one that is stored at, and nothing is said of what is done to them.
+fn places_by_beginning_of_count(row: &Command, argv: &[Bytes]) -> Option<Vec<(usize, KeyFlags)>> {
+    let begin = |spec: &KeySpec| match spec.begin {
+        Begin::Index(index) => Some(index as usize),
+        _ => None,
+    };
+    let (count, first) = row.keys.iter().find_map(|spec| match spec.find {
+        Find::KeyNum { count, first, .. } => {
+            Some((begin(spec)? + count as usize, begin(spec)? + first as usize))
+        }
+        _ => None,
+    })?;
+    let text = String::from_utf8_lossy(argv.get(count)?).into_owned();
+    let text = text.trim_start_matches([' ', '\t', '\n', '\x0b', '\x0c', '\r']);
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let digits = &digits[..digits.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(digits.len())];
+    let negative = text.starts_with('-');
+    let largest = if negative { i64::MIN } else { i64::MAX };
+    let number: i64 = match format!("{}{digits}", if negative { "-" } else { "" }).parse() {
+        Ok(number) => number,
+        Err(_) if digits.is_empty() => 0,
+        Err(_) => largest,
+    };
+    let number = usize::try_from(number as i32).ok()?;
+    let stored =
+        row.keys.iter().filter(|spec| matches!(spec.find, Find::Range { last: 0, .. })).filter_map(begin);
+    let places = (first..first + number).chain(stored);
+    (number > 0 && first + number <= argv.len())
+        .then(|| places.map(|place| (place, KeyFlags::default())).collect())
 }
 
 /// The last STORE counts; arguments of other options are no STORE.

@@ -31,8 +31,10 @@ pub fn keys(command: &Command, args: Args<'_>) -> Result<Keys, InvalidArguments>
         }
         _ => {
             for spec in command.keys.iter().filter(|spec| !spec.flags.contains(KeyFlags::NOT_KEY)) {
-                if let Some(range) = range(spec, args)? {
-                    keys.push(range);
+                match range(spec, args) {
+                    Ok(Some(range)) => keys.push(range),
+                    Ok(None) => {}
+                    Err(InvalidArguments) => return counted_loosely(command, args),
                 }
             }
         }
@@ -70,6 +72,52 @@ fn range(spec: &KeySpec, args: Args<'_>) -> Result<Option<KeyRange>, InvalidArgu
         return Err(InvalidArguments);
     }
     Ok(Some(KeyRange { first, end, step: step as usize, flags: spec.flags }))
+}
+
+/// Where the specs find no keys, Redis looks again and takes what the count begins with for it, as C's `atoi` does: the
+/// keys that it counts come first, and of none it is known what becomes of it.
+fn counted_loosely(command: &Command, args: Args<'_>) -> Result<Keys, InvalidArguments> {
+    let mut keys = Keys::default();
+    for spec in command.keys {
+        if let (Begin::Index(begin), Find::KeyNum { count, first, step }) = (spec.begin, spec.find) {
+            let (begin, step) = (begin as usize, step as usize);
+            let first = begin + first as usize;
+            let count = args.get(begin + count as usize).map_or(0, leading_integer);
+            let count = usize::try_from(count).unwrap_or(0);
+            if count == 0
+                || count > args.len().saturating_sub(first) / step
+                || crate::bug!(KeysCountedStrictly)
+            {
+                return Err(InvalidArguments);
+            }
+            keys.push(KeyRange { first, end: first + count * step, step, flags: KeyFlags::default() });
+        }
+    }
+    if keys.len() == 0 {
+        return Err(InvalidArguments);
+    }
+    for spec in command.keys {
+        if let (Begin::Index(begin), Find::Range { last: 0, .. }) = (spec.begin, spec.find) {
+            keys.push(KeyRange::one(begin as usize, KeyFlags::default()));
+        }
+    }
+    Ok(keys)
+}
+
+/// C's `atoi`, with its overflow on 64-bit machines: blanks, a sign, digits, and then anything.
+fn leading_integer(text: &[u8]) -> i32 {
+    let blanks = text.iter().take_while(|byte| matches!(byte, b' ' | b'\t'..=b'\r')).count();
+    let (negative, digits) = match &text[blanks..] {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    let digits = digits.iter().map_while(|byte| byte.is_ascii_digit().then(|| i64::from(byte - b'0')));
+    let number = digits.fold(0i64, |number, digit| {
+        let number = number.saturating_mul(10);
+        if negative { number.saturating_sub(digit) } else { number.saturating_add(digit) }
+    });
+    number as i32
 }
 
 fn find_keyword(word: &str, from: i8, args: Args<'_>) -> Option<usize> {

@@ -406,15 +406,12 @@ impl<'a> Gen<'a> {
         (argv, Note { id, options, key, held, given, wrong })
     }
 
-    /// Whatever these words were, they become the request of a command with keys. It is not wrong on purpose: Redis reads
-    /// `1.5` as 1 where it tells of keys, and nowhere else.
+    /// Whatever these words were, they become the request of a command with keys.
     fn another_request(&mut self, names: usize, argv: &mut Vec<Vec<u8>>) {
         let id = *self.choices.pick(&self.scope.commands);
         if id.command().takes_keys() && !is_intrusive(id) {
             argv.truncate(names);
-            argv.extend(id.command().name.split('|').map(|word| word.as_bytes().to_vec()));
-            self.announced = None;
-            self.arguments(id.command(), self.grammar.arguments(id), argv, &mut Options::default());
+            argv.extend(self.request(id).0);
         }
     }
 
