@@ -403,6 +403,10 @@ bugs! {
     PauseShortens in Session;
     /// CLIENT PAUSE WRITE lets EXEC write.
     PauseMissesExec in Session;
+    /// RESET is answered although CLIENT REPLY SKIP came before it.
+    ResetAnsweredThoughSkipped in Session;
+    /// Monitors are shown what is done although they have switched replies off.
+    MonitorsHearAll in Session;
     /// Keys expire during CLIENT PAUSE.
     PauseExpires in Session;
     /// Expired keys that stay for CLIENT PAUSE are answered with.
@@ -565,6 +569,8 @@ bugs! {
     AwaitedUnmarked in Shards;
     /// What a client had in the order is executed after it was killed.
     KilledGoOn in Shards;
+    /// CLIENT PAUSE is answered before those are served who have been called.
+    PauseOverlooksDebts in Shards;
     /// CLIENT KILL does not find who has left and has a command in the order.
     LeftUnkillable in Shards;
     /// CLIENT PAUSE is answered before what others had in the order is executed.

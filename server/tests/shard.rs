@@ -629,6 +629,34 @@ fn a_pause_holds_writes_or_everything_until_it_ends() {
     world.check(admin, "CLIENT PAUSE 100 SOME", "-ERR CLIENT PAUSE mode must be WRITE or ALL");
 }
 
+/// The loop comes to the end of a pause no earlier than to what has arrived meanwhile.
+#[test]
+fn a_pause_that_begins_when_another_one_has_ended_lets_go_whom_it_is_not_about() {
+    let mut world = World::new();
+    let (admin, reader, writer) = (world.connect(), world.connect(), world.connect());
+    let late = world.connect();
+    world.check(admin, "CLIENT PAUSE 60 ALL", "+OK");
+    world.check(reader, "LLEN q", "");
+    world.check(writer, "RPUSH q a", "");
+    world.now = Now { unix: world.now.unix + 61, micros: 0, mono: world.now.mono + 61_000 };
+    world.send(late, &pipeline(&["CLIENT PAUSE 500 WRITE"]));
+    assert_eq!(world.output(late), "+OK");
+    assert_eq!(world.output(reader), ":0");
+    assert_eq!(world.output(writer), "");
+    world.advance(500);
+    assert_eq!(world.output(writer), ":1");
+}
+
+#[test]
+fn a_protocol_error_is_not_told_who_wants_no_replies() {
+    let mut world = World::new();
+    let conn = world.connect();
+    world.check(conn, "CLIENT REPLY OFF", "");
+    world.send(conn, b"*1\r\n$x\r\n");
+    assert_eq!(world.output(conn), "");
+    assert!(world.is_closed(conn));
+}
+
 /// Compared with Redis 8.0.6 by hand.
 #[test]
 fn a_reply_to_be_skipped_is_skipped_after_a_pause_too_and_the_next_one_comes() {

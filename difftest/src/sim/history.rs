@@ -257,6 +257,13 @@ impl<'h> Replay<'h> {
                 while self.done[client] < event.number {
                     self.execute(client, now)?;
                 }
+                let operation = self.history.operations[client].get(event.number as usize - 1);
+                let pauses = operation.is_some_and(|operation| {
+                    matches!(&operation.argv[..], [client, pause, ..] if client == b"CLIENT" && pause == b"PAUSE")
+                });
+                if pauses && !self.model.owed().is_empty() {
+                    return Err(format!("everything is paused before somebody is served: {event:?}"));
+                }
                 let blocked =
                     self.model.sessions.get(&client).is_some_and(|session| session.blocked.is_some());
                 if event.happened == Happened::Blocked && !blocked {

@@ -466,6 +466,12 @@ pub fn small(fine: bool) -> Vec<Small> {
             &[(0, "APPEND a 1; APPEND b 1"), (1, "CLIENT KILL ADDR 127.0.0.1:40000 | MGET a b | MGET a b")],
         ),
         scenario(
+            "pause-served",
+            2,
+            0,
+            &[(0, "BLPOP a b 0"), (1, "RPUSH b x"), (1, "CLIENT PAUSE 9 WRITE | LRANGE b 0 -1")],
+        ),
+        scenario(
             "pause-batch",
             2,
             0,

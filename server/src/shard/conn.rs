@@ -245,6 +245,11 @@ impl Conn {
         !self.closing || self.waiting == Waiting::Order && !kevy::bug!(LeftUnkillable)
     }
 
+    /// CLIENT REPLY has not switched off what is said now.
+    pub fn hears_replies(&self) -> bool {
+        !matches!(self.reply_mode, ReplyMode::Off | ReplyMode::Skip) || kevy::bug!(MonitorsHearAll)
+    }
+
     /// Subscribed to anything, or a monitor: it is shown what others do, in the order of its shard's box.
     pub fn listens(&self) -> bool {
         self.subscribed() || self.monitor

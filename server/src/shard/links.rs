@@ -925,19 +925,27 @@ impl Shard {
     fn announces_pause(&mut self, id: ConnId, argv: kevy::resp::Args<'_>) -> bool {
         let now = self.data_now();
         let Ok((until, all)) = client::pause_asked(argv, now) else { return false };
+        // Who is called must have got what was pushed for him: serving him is in the order, too.
+        let owes = self.common.debts.load(Ordering::SeqCst) > 0 && !kevy::bug!(PauseOverlooksDebts);
         let Some(conn) = self.conn_mut(id) else { return false };
-        conn.pauses = !conn.pauses;
-        if conn.pauses {
+        let first = !std::mem::replace(&mut conn.pauses, true);
+        if first {
             self.pause_everywhere(until, all);
-            return true;
+        } else if !owes {
+            self.conn_mut(id).expect("just seen").pauses = false;
+            return false;
         }
-        false
+        true
     }
 
     /// Holds back commands of all shards that are here.
     pub(super) fn pause_everywhere(&mut self, until: UnixMillis, all: bool) {
         let now = self.data_now();
         self.everywhere(|shard| {
+            // Those whom an earlier one held back ask again: this may be about less.
+            if shard.session.pause.ended(now) {
+                shard.resume_paused();
+            }
             shard.session.pause.start(now, until, all);
             shard.reschedule();
         });

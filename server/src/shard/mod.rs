@@ -755,7 +755,9 @@ impl Shard {
 
     fn protocol_error(&mut self, id: ConnId, text: &[u8]) {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        Reply::new(&mut conn.out, conn.protocol).error(text);
+        if conn.hears_replies() {
+            Reply::new(&mut conn.out, conn.protocol).error(text);
+        }
         conn.close_after_reply = !kevy::bug!(ProtocolErrorsForgiven);
         conn.query = Vec::new();
         self.stats.count_error(b"ERR");

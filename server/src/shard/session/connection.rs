@@ -176,7 +176,10 @@ pub fn reset(s: &mut Session<'_>) -> Outcome {
     conn.name = Vec::new();
     conn.no_evict = false;
     conn.no_touch = false;
-    conn.reply_mode = ReplyMode::On;
+    // CLIENT REPLY SKIP is about the reply to this.
+    if conn.reply_mode != ReplyMode::Skip || kevy::bug!(ResetAnsweredThoughSkipped) {
+        conn.reply_mode = ReplyMode::On;
+    }
     conn.authenticated = authenticated || kevy::bug!(ResetKeepsAuthentication);
     s.reply.set_protocol(Protocol::Resp2);
     s.reply.simple("RESET");

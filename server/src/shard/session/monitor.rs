@@ -103,7 +103,8 @@ impl Shard {
     /// Sends a line to the monitors among this shard's connections.
     pub(in crate::shard) fn deliver_line(&mut self, line: &[u8]) {
         for monitor in self.monitors.clone() {
-            if let Some(conn) = self.conn_mut(monitor) {
+            // What is shown counts as a reply, and can be switched off like one.
+            if let Some(conn) = self.conn_mut(monitor).filter(|conn| conn.hears_replies()) {
                 conn.out.extend_from_slice(line);
                 self.queue_send(monitor);
             }
