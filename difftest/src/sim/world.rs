@@ -649,7 +649,9 @@ impl Simulation {
         let world = self.world.borrow();
         let left =
             world.clients.iter().enumerate().find(|(_, client)| !client.is_answered() && !client.closed);
-        let left = left.map(|(number, client)| (number, &client.operations[client.replies].argv));
+        // Who was answered more than he asked has no command left.
+        let left = left
+            .map(|(number, client)| (number, client.operations.get(client.replies).map(|left| &left.argv)));
         Err(Fault {
             property: Property::Waiting,
             text: format!("still waiting after every key was filled: {left:?}"),
