@@ -128,7 +128,8 @@ impl Shard {
         if !may_touch_data(conn, command.flags) {
             return self.refuse(id, Some(command), NO_DATA_FOR_MONITORS);
         }
-        if self.session.pause.holds(self.data_now(), command, conn.multi.as_ref()) {
+        let pause = &self.session.pause;
+        if pause.deadline().is_some() && pause.holds(self.data_now(), command, conn.multi.as_ref()) {
             return Ok(Admitted::Postpone);
         }
         if in_multi && !runs_inside_multi(command.id) {
