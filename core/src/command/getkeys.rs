@@ -294,6 +294,33 @@ mod tests {
         }
     }
 
+    /// As Redis 8.0.6 answers COMMAND GETKEYS: see difftest/regressions/loose_counts.plan.
+    #[test]
+    fn counts_that_begin_with_a_number() {
+        assert_eq!(names("ZUNION 2x a b c"), "a b");
+        assert_eq!(names("ZUNION 2. a b"), "a b");
+        assert_eq!(names("ZUNION 3. a b"), "invalid");
+        assert_eq!(names("ZUNION 1.9 a b"), "a");
+        assert_eq!(names("ZUNIONSTORE d 1.5 a b"), "a d");
+        assert_eq!(flags("ZUNIONSTORE d 1.5 a b"), ", ");
+        assert_eq!(names("BLMPOP 0 +1 a LEFT"), "a");
+        assert_eq!(names("BLMPOP 0 \t2 a b LEFT"), "a b");
+        assert_eq!(names("LMPOP 1e400 a LEFT"), "a");
+        assert_eq!(names("ZMPOP 4294967297 a MIN"), "a");
+        assert_eq!(names("ZMPOP -4294967295 a MIN"), "a");
+        assert_eq!(names("ZMPOP - a MIN"), "invalid");
+        assert_eq!(names("SINTERCARD 12.5 a b c"), "invalid");
+        assert_eq!(names("SINTERCARD 12.5 1 2 3 4 5 6 7 8 9 10 11 12"), "1 2 3 4 5 6 7 8 9 10 11 12");
+    }
+
+    #[test]
+    fn options_that_take_arguments_are_passed_over() {
+        assert_eq!(names("SORT k ALPHA LIMIT 0 1 STORE d"), "k d");
+        assert_eq!(names("SORT k ALPHA LIMIT STORE x STORE d"), "k d");
+        assert_eq!(flags("BITFIELD k GET u8 0 OVERFLOW SAT"), "RO access");
+        assert_eq!(flags("BITFIELD k GET u8 0 SET u8 0 1"), "RW access update");
+    }
+
     #[test]
     fn shard_channels_are_no_keys() {
         assert_eq!(names("SSUBSCRIBE a b"), "");
