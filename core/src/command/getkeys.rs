@@ -318,6 +318,7 @@ mod tests {
         assert_eq!(names("SORT k ALPHA LIMIT 0 1 STORE d"), "k d");
         assert_eq!(names("SORT k ALPHA LIMIT STORE x STORE d"), "k d");
         assert_eq!(flags("BITFIELD k GET u8 0 OVERFLOW SAT"), "RO access");
+        assert_eq!(flags("BITFIELD k GET u8 0 OVERFLOW SAT SET"), "RW access update");
         assert_eq!(flags("BITFIELD k GET u8 0 SET u8 0 1"), "RW access update");
     }
 
