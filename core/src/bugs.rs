@@ -409,6 +409,8 @@ bugs! {
     MonitorsHearAll in Session;
     /// Keys expire during CLIENT PAUSE.
     PauseExpires in Session;
+    /// DEBUG ends keys that have expired during CLIENT PAUSE.
+    DebugOverlooksPause in Session;
     /// Expired keys that stay for CLIENT PAUSE are answered with.
     PauseShowsExpired in Session;
     /// Who was held back by CLIENT PAUSE is not let go when it ends.

@@ -212,6 +212,8 @@ fn populate(c: &mut Call<'_>) -> Outcome {
     if size as u64 > c.data.settings.proto_max_bulk_len {
         return Err(CommandError::StringTooLong);
     }
+    // It writes, although the command is not said to: nothing may be hidden where a key is to be.
+    c.data.access.keep_expired = false;
     let (mut key, mut digits) = (Vec::new(), itoa::Buffer::new());
     for number in 0..count {
         let digits = digits.format(number).as_bytes();

@@ -886,7 +886,7 @@ impl Shard {
         let Ok(mut keys) = kevy::command::getkeys::keys(command, args) else { return false };
         keys.any(|(index, _)| {
             let entry = self.realm.keyspace.dbs.find(db, args.at(index));
-            entry.and_then(|entry| entry.deadline()).is_some_and(|deadline| deadline < now)
+            entry.is_some_and(|entry| entry.is_expired(now))
         })
     }
 

@@ -4,7 +4,6 @@
 //! nothing: a test that sets one wants determinism, which kevy has anyway. Nothing that needs files is pretended.
 
 use kevy::command::{Call, CommandError, debug};
-use kevy::keyspace::{Access, Data};
 use kevy::number::parse_i64;
 use kevy::value::{Object, ValueRef};
 
@@ -82,21 +81,14 @@ const ACCEPTED: [&str; 6] = [
 
 /// Asks the core's DEBUG.
 fn on_data(s: &mut Session<'_>) -> Result<bool, CommandError> {
-    let (db, now, micros) = (s.conn().db, s.shard.data_now(), s.shard.now.micros);
-    s.shard.set_interest();
+    let db = s.conn().db;
+    let mut data = s.shard.data(db);
+    data.access.no_touch = true;
+    data.access.keep_expired &= !kevy::bug!(DebugOverlooksPause);
     let mut call = Call {
         command: s.command,
         args: s.args,
-        data: Data {
-            keyspace: &mut s.shard.realm.keyspace,
-            settings: &s.shard.config.settings,
-            effects: &mut s.shard.realm.effects,
-            db,
-            now,
-            now_micros: micros,
-            access: Access { no_touch: true, ..Access::default() },
-            brought: None,
-        },
+        data,
         reply: s.reply.reborrow(),
         may_block: false,
         block: None,

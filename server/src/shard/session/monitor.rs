@@ -15,7 +15,7 @@ use kevy::resp::Args;
 use super::{Outcome, Session};
 use crate::config::options;
 use crate::shard::Shard;
-use crate::shard::conn::ConnId;
+use crate::shard::conn::{Conn, ConnId};
 
 /// Shown instead of a secret.
 pub const REDACTED: &[u8] = b"(redacted)";
@@ -104,7 +104,8 @@ impl Shard {
     pub(in crate::shard) fn deliver_line(&mut self, line: &[u8]) {
         for monitor in self.monitors.clone() {
             // What is shown counts as a reply, and can be switched off like one.
-            if let Some(conn) = self.conn_mut(monitor).filter(|conn| conn.hears_replies()) {
+            let hears = |conn: &&mut Conn| conn.hears_replies() || kevy::bug!(MonitorsHearAll);
+            if let Some(conn) = self.conn_mut(monitor).filter(hears) {
                 conn.out.extend_from_slice(line);
                 self.queue_send(monitor);
             }

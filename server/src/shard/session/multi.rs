@@ -1,7 +1,7 @@
 //! MULTI EXEC DISCARD WATCH UNWATCH.
 //!
-//! WATCH is exact: the box keeps a version for each watched key, every modification (expiry and eviction included)
-//! moves it on, and EXEC compares. A key that expires between WATCH and EXEC is found expired at EXEC.
+//! WATCH is exact: the box keeps a version for each watched key, every modification (eviction included) moves it on, and
+//! EXEC compares. Expiry moves nothing: whether a key that was there has expired since is seen by the clock, removed or not.
 
 use kevy::command::CommandError;
 use kevy::resp::Lent;
@@ -55,7 +55,7 @@ pub fn exec(s: &mut Session<'_>) -> Outcome {
     let is_silent = |shard: &Shard| {
         shard.conn(id).is_none_or(|conn| {
             !kevy::bug!(ExecAnswersAtItsEnd)
-                && (conn.reply_mode == ReplyMode::Off || skips && conn.reply_mode != ReplyMode::On)
+                && (!conn.hears_replies() || skips && conn.reply_mode == ReplyMode::SkipNext)
         })
     };
     if !is_silent(s.shard) {
