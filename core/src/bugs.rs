@@ -409,6 +409,8 @@ bugs! {
     MonitorsHearAll in Session;
     /// Keys expire during CLIENT PAUSE.
     PauseExpires in Session;
+    /// Keys are evicted during CLIENT PAUSE.
+    PauseEvicts in Session;
     /// DEBUG ends keys that have expired during CLIENT PAUSE.
     DebugOverlooksPause in Session;
     /// Expired keys that stay for CLIENT PAUSE are answered with.

@@ -125,7 +125,8 @@ impl Environment {
     pub fn isolated() -> Self {
         Self {
             stopwatch: || 0,
-            used_memory: || 0,
+            // More than nothing, as that of any process: `maxmemory 1` is exceeded.
+            used_memory: || 1 << 10,
             peak_memory: || 0,
             release_memory: || {},
             is_freeing: || false,
