@@ -505,6 +505,8 @@ bugs! {
     StaysAnywhere in Shards;
     /// A stay happens although somebody hears of its commands.
     StayersAreHeard in Shards;
+    /// Boxes that were visited are not given back when everything that was received has been executed.
+    StayOutlastsTurn in Shards;
     /// Only the box that somebody was called from waits until that is done.
     DebtsOfOthersIgnored in Shards;
     /// Who is called takes also what was pushed for somebody who has waited longer.

@@ -395,6 +395,12 @@ pub fn small(fine: bool) -> Vec<Small> {
         scenario("mset-mget", 2, 0, &[(0, "MSET a 1 b 1"), (1, "MGET a b")]),
         scenario("mset-mset-get", 2, 0, &[(0, "MSET a 1 b 1"), (1, "MSET b 2 a 2 | MGET a b")]),
         scenario("batches", 2, 0, &[(0, "SET a 1; SET b 1"), (1, "GET b; GET a")]),
+        scenario(
+            "batches-in-a-row",
+            2,
+            0,
+            &[(0, "APPEND a 1; APPEND b 1"), (0, "APPEND a 2; APPEND b 2"), (1, "GET a")],
+        ),
         scenario("batch-visits", 2, 0, &[(0, "APPEND a 1; APPEND b 1"), (1, "GET a | GET b")]),
         scenario("batch-seen", 2, 0, &[(0, "APPEND a 1; APPEND b 1"), (1, "PING; GET a; GET b")]),
         scenario(

@@ -383,7 +383,7 @@ impl Simulation {
         let now = Now { unix: BEGINNING, micros: 0, mono: 5_000_000 };
         let bells: Vec<Arc<Chime>> = (0..scenario.shards).map(|_| Arc::default()).collect();
         let witness = Arc::new(Witness::default());
-        let limits = Limits { order: scenario.order, looks: 1 };
+        let limits = Limits { order: scenario.order, looks: 1, patience: 1, stay_batches: 2 };
         let rung = bells.iter().map(|bell| bell.clone() as Arc<dyn Bell>).collect();
         let environment = Environment::isolated();
         let (threads, boxes) =

@@ -134,6 +134,13 @@ impl<B> Visitor<B> {
         self.place.word.take().then(|| self.hand())
     }
 
+    /// Whether the box is at home just now.
+    #[inline]
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        self.place.word.is_home()
+    }
+
     /// Takes the box wherever it is: for a simulator that takes its world apart. Boxes that know one another are not
     /// dropped otherwise.
     ///

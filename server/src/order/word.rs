@@ -125,6 +125,13 @@ impl Word {
         self.state.load(ord!("word.is_handed", Relaxed)) == HANDED
     }
 
+    /// Whether the box is at home: a look that claims nothing, for who would rather wait than find it busy.
+    #[inline]
+    #[must_use]
+    pub fn is_home(&self) -> bool {
+        self.state.load(ord!("word.is_home", Relaxed)) == HOME
+    }
+
     /// The owner, who holds the box, has nothing left to do with it.
     #[inline]
     pub fn put(&self) -> Put {

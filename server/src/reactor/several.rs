@@ -5,6 +5,14 @@
 //! nothing else. And before the thread asks the system for anything, to wait, to receive, to send, it puts the box down:
 //! whoever needs it then takes it without waking anybody. Nearly all the time of a command that comes alone is spent
 //! there, so that a box is nearly always at home.
+//!
+//! Pipelines are executed longer than they are received. A thread whose connections needed boxes of others lately looks
+//! for some microseconds, before it takes its own, whether those are at home, so that threads that need the same boxes
+//! take turns instead of finding each other's busy. Measured at depth 16 with 2 shards on 2 CPUs that do the load, too
+//! (medians of 30 interleaved rounds, CPU a command, times one shard's): stays over several connections' pipelines take
+//! GET from 1.27 to 1.20 and SET from 1.33 to 1.26, these looks to 1.16 and 1.21. To look ten times as long is no better
+//! there, and much worse with more threads than CPUs: who is awaited may not even run. So whoever has looked in vain
+//! looks half as long next time.
 
 use std::sync::Arc;
 
@@ -15,7 +23,7 @@ use crate::config::Config;
 use crate::order::log;
 use crate::order::place::{Hand, Owner, Visitor, place};
 use crate::order::sleep::{Sleeper, sleep};
-use crate::shard::links::{Common, Links, Ringer, notify, settle};
+use crate::shard::links::{Common, Links, Ringer, Shards, notify, settle};
 use crate::shard::witness::Witness;
 use crate::shard::{Environment, Now, Request, Shard};
 
@@ -34,12 +42,17 @@ pub struct Limits {
     pub order: (usize, usize),
     /// How often a thread looks whether its box is back before it sleeps.
     pub looks: usize,
+    /// How often a thread looks whether others' boxes come home that it is going to need.
+    pub patience: usize,
+    /// Batches of commands that are executed with others' boxes in hand before these go home.
+    pub stay_batches: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
         // Visits take microseconds.
-        Limits { order: (16, 256), looks: 200 }
+        // A look takes 10 to 20 ns, a batch 3 to 5 microseconds.
+        Limits { order: (16, 256), looks: 1000, patience: 500, stay_batches: 32 }
     }
 }
 
@@ -50,6 +63,12 @@ pub struct Thread {
     sleeper: Sleeper,
     bell: Arc<dyn Bell>,
     looks: usize,
+    visitors: Vec<Visitor<Shard>>,
+    /// Others' boxes that were needed in the last turn.
+    sought: Shards,
+    /// How often it looks whether they are home, and how often at most.
+    patience: usize,
+    most_patience: usize,
 }
 
 /// The shards of a server, linked, each in its owner's hand, and the way to all boxes. There is a bell for each; a
@@ -75,10 +94,22 @@ pub fn threads(
         let (sleeper, waker) = sleep();
         visitors.push(visitor);
         ringers.push(Ringer { waker, bell: bell.clone() });
-        threads.push(Thread { owner, hand: Some(hand), sleeper, bell, looks: limits.looks });
+        threads.push(Thread {
+            owner,
+            hand: Some(hand),
+            sleeper,
+            bell,
+            looks: limits.looks,
+            visitors: Vec::new(),
+            sought: Shards::NONE,
+            patience: limits.patience,
+            most_patience: limits.patience,
+        });
     }
     for (me, (thread, cursor)) in threads.iter_mut().zip(cursors).enumerate() {
-        let links = Links::new(me, log.clone(), cursor, visitors.clone(), ringers.clone(), witness.cloned());
+        let (log, visitors, ringers) = (log.clone(), visitors.clone(), ringers.clone());
+        thread.visitors = visitors.clone();
+        let links = Links::new(me, log, cursor, visitors, ringers, limits.stay_batches, witness.cloned());
         let hand = thread.hand.as_mut().expect("nobody else could take it yet");
         hand.links = Some(Box::new(links));
     }
@@ -86,8 +117,11 @@ pub fn threads(
 }
 
 impl Thread {
-    /// The shard, its box in hand and up to date.
+    /// The shard, its box in hand and up to date, or in a stay that is not over.
     fn hold(&mut self, now: Now) -> &mut Shard {
+        if self.hand.as_ref().is_some_and(|hand| hand.has_guests()) {
+            return self.hand.as_mut().expect("just seen");
+        }
         loop {
             if let Some(hand) = self.hand.take()
                 && let Some(hand) = settle(hand, now)
@@ -153,6 +187,22 @@ impl Thread {
         now
     }
 
+    /// Looks for a while whether the boxes are at home that were needed in the last turn, so as not to find them busy. The
+    /// own one is at home meanwhile.
+    fn await_others(&mut self) {
+        if self.sought.is_empty() || self.hand.is_some() {
+            return;
+        }
+        for _ in 0..self.patience {
+            if self.sought.iter().all(|other| self.visitors[other].is_home()) {
+                self.patience = (2 * self.patience).min(self.most_patience);
+                return;
+            }
+            std::hint::spin_loop();
+        }
+        self.patience = (self.patience / 2).max(1);
+    }
+
     /// Hands what the reactor has found to the shard.
     fn dispatch(&mut self, now: Now, reactor: &mut impl Reactor, stop: &impl Fn()) {
         reactor.dispatch(now, &mut |now, event, bytes| match event {
@@ -162,6 +212,11 @@ impl Thread {
             }
             event => deliver(self.hold(now), now, event, bytes, || {}),
         });
+        if let Some(hand) = self.hand.as_mut()
+            && !kevy::bug!(StayOutlastsTurn)
+        {
+            hand.end_stay();
+        }
     }
 }
 
@@ -171,6 +226,7 @@ pub fn run(mut thread: Thread, reactor: &mut impl Reactor, stop: impl Fn()) {
     loop {
         let now = thread.wait(deadline, reactor);
         reactor.receive();
+        thread.await_others();
         thread.dispatch(now, reactor, &stop);
         let shard = thread.hold(now);
         shard.handle_turn(now);
@@ -192,6 +248,8 @@ pub fn run(mut thread: Thread, reactor: &mut impl Reactor, stop: impl Fn()) {
         }
         let shard = thread.settled(now);
         shard.scheduled();
+        let sought = shard.links.as_deref_mut().map(Links::take_sought);
         deadline = shard.poll_timeout();
+        thread.sought = sought.unwrap_or_default();
     }
 }

@@ -270,6 +270,11 @@ pub struct Links {
     evicts_next: ShardId,
     /// Where there was nothing to evict when it was looked there last.
     had_nothing: Shards,
+    /// Boxes of others that were wanted for a stay.
+    sought: Shards,
+    /// Batches executed in the stay that is under way, and the most that are.
+    stayed: usize,
+    stay_batches: usize,
     /// Which command of the batch at the cursor is being executed, counted from 1.
     member: usize,
     witness: Option<std::sync::Arc<Witness>>,
@@ -282,6 +287,7 @@ impl Links {
         cursor: Cursor<Entry>,
         visitors: Vec<Visitor<Shard>>,
         ringers: Vec<Ringer>,
+        stay_batches: usize,
         witness: Option<std::sync::Arc<Witness>>,
     ) -> Self {
         Self {
@@ -306,6 +312,9 @@ impl Links {
             late: false,
             evicts_next: me,
             had_nothing: Shards::NONE,
+            sought: Shards::NONE,
+            stayed: 0,
+            stay_batches,
             member: 0,
             witness,
         }
@@ -341,6 +350,24 @@ impl Links {
     /// Whether the own box stands where connections of this shard have seen others.
     pub(super) fn has_caught_up(&self) -> bool {
         self.position() >= self.seen
+    }
+
+    /// A stay is about to begin over these boxes, if they are at home.
+    pub(super) fn seek(&mut self, boxes: Shards) {
+        self.sought = self.sought.with(boxes.without(self.me));
+        self.stayed = 0;
+    }
+
+    /// The boxes that stays were over, or would have been, since this was asked last.
+    pub fn take_sought(&mut self) -> Shards {
+        std::mem::take(&mut self.sought)
+    }
+
+    /// Whether one more batch belongs to the stay that is under way: boxes of others are not kept for ever, nor while the
+    /// order goes on.
+    pub(super) fn stay_goes_on(&mut self) -> bool {
+        self.stayed += 1;
+        self.stayed < self.stay_batches && !self.cursor.is_behind()
     }
 
     /// Another shard's box, if it is at home.

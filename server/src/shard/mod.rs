@@ -536,6 +536,7 @@ impl Shard {
                 self.run_query(id);
             }
         }
+        self.end_stay();
     }
 
     // --- B: something is to be done ---------------------------------------------------------------------------
@@ -670,8 +671,10 @@ impl Shard {
                 }
             }
             let several = batch.commands.len() > 1;
+            self.renew_stay();
             let stays = several && self.links.is_some() && self.stay_for(id, bytes, &batch, &decoder);
             let together = if several && !stays && self.links.is_some() {
+                self.end_stay();
                 self.run_together(id, bytes, &batch, &decoder)
             } else {
                 0
@@ -709,7 +712,6 @@ impl Shard {
                     break;
                 }
             }
-            self.end_stay();
             batch.spans.clear();
             batch.commands.clear();
             decoder.clear_scratch();

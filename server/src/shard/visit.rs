@@ -5,10 +5,15 @@
 //!
 //! A *stay* is to several boxes, or for several commands, the own box among them. All must stand at one position, and so
 //! nothing of what is done here can be half before an entry and half behind it: as in a gather, but nobody had to be told,
-//! and nobody waits. It ends with the pipeline's decoded commands, or before the first that is not plain or needs somebody
-//! who is not here, or as soon as somebody waits for what was done.
+//! and nobody waits. It ends before a command that is not plain or needs somebody who is not here, or as soon as somebody
+//! waits for what was done; else it goes on over what other connections have sent, as long as nothing has been appended,
+//! up to [a number of batches](super::links::Links::stay_batches), and at the latest when the thread has executed what it had
+//! received: the tail that the boxes stand at was loaded after all of that had been received.
 //!
 //! Boxes are taken only where they are at home, and given back when one of them is not: nobody waits with a box in hand.
+//! A thread whose connections need boxes of others looks before it begins, its own at home, whether those come home
+//! presently (see [`several`](crate::reactor::several)). Else two threads would hold a box each, find the
+//! other's busy, and everything would have to go through the order.
 
 use kevy::resp::Decoder;
 
@@ -46,14 +51,16 @@ impl Shard {
     /// Takes in boxes for commands of a connection that may need several of them and the own one. False: one cannot be
     /// visited, or stands elsewhere in the order.
     pub(super) fn stay(&mut self, id: ConnId, needs: Shards) -> bool {
-        let Some(links) = self.links.as_deref() else { return false };
-        let (me, position, caught_up) = (self.me(), links.position(), links.has_caught_up());
         let listens = self.conn(id).is_none_or(Conn::listens);
         // Who hears of a command hears of those that it serves, too: that takes an entry.
         let heard = self.is_heard() && !kevy::bug!(StayersAreHeard);
-        if !caught_up || listens || heard || self.owes() {
+        let owes = self.owes();
+        let Some(links) = self.links.as_deref_mut() else { return false };
+        if !links.has_caught_up() || listens || heard || owes {
             return false;
         }
+        links.seek(needs);
+        let (me, position) = (links.me(), links.position());
         let mut hands = Vec::with_capacity(needs.len());
         for other in needs.without(me).iter() {
             let stands =
@@ -70,12 +77,27 @@ impl Shard {
         true
     }
 
+    /// A batch begins: ends the stay in which others were executed, unless it goes on.
+    pub(super) fn renew_stay(&mut self) {
+        if self.has_guests() && !self.links.as_deref_mut().is_some_and(Links::stay_goes_on) {
+            self.end_stay();
+        }
+    }
+
+    /// Whether boxes of others are here.
+    pub(crate) fn has_guests(&self) -> bool {
+        !self.guests.is_empty()
+    }
+
     /// As [`stay`](Self::stay), with the boxes of the decoded commands from the first on that are plain.
     pub(super) fn stay_for(&mut self, id: ConnId, bytes: &[u8], batch: &Batch, decoder: &Decoder) -> bool {
         if self.conn(id).is_none_or(|conn| conn.multi.is_some()) {
             return false;
         }
         let (mut needs, me, all) = (Shards::NONE, self.me(), self.all_shards());
+        if self.here() == all {
+            return true;
+        }
         for decoded in &batch.commands {
             let args = decoded.args(bytes, batch, decoder);
             match gates::find(&self.config.security.renames, args) {
@@ -88,12 +110,16 @@ impl Shard {
                 break;
             }
         }
-        !needs.without(me).is_empty() && self.stay(id, needs)
+        if needs.minus(self.here()).is_empty() {
+            return self.has_guests();
+        }
+        self.end_stay();
+        self.stay(id, needs)
     }
 
     /// Boxes that were visited go home, once they have served those who wait for what was done there. (Their threads would,
     /// before anything else, but would have to be woken.)
-    pub(super) fn end_stay(&mut self) {
+    pub(crate) fn end_stay(&mut self) {
         if self.guests.is_empty() || self.links.as_deref().is_some_and(Links::in_entry) {
             return;
         }
