@@ -401,6 +401,8 @@ bugs! {
     UnblockErrorIsTimeout in Session;
     /// A second CLIENT PAUSE shortens the first.
     PauseShortens in Session;
+    /// Who waits is served what was pushed by the transaction that paused clients.
+    PauseLetsServe in Session;
     /// CLIENT PAUSE WRITE lets EXEC write.
     PauseMissesExec in Session;
     /// RESET is answered although CLIENT REPLY SKIP came before it.
@@ -505,6 +507,8 @@ bugs! {
     StaysAnywhere in Shards;
     /// A stay happens although somebody hears of its commands.
     StayersAreHeard in Shards;
+    /// A pause ends by the shard's own clock, while commands still run at an earlier time.
+    PauseEndsEarly in Shards;
     /// Boxes that were visited are not given back when everything that was received has been executed.
     StayOutlastsTurn in Shards;
     /// Only the box that somebody was called from waits until that is done.

@@ -291,6 +291,7 @@ fn manner(argv: &Argv, session: &Session, paused: bool, mute: Mute) -> Option<(M
         }
     }
     Some(match row.id {
+        ClientPause if in_transaction && pauses_writes(argv) => (Manner::Plain, false),
         ClientKill | ClientPause | ClientUnpause | ClientUnblock | ClientReply | Monitor | Quit | Auth
             if in_transaction || session.listening && matches!(row.id, ClientReply | Monitor) =>
         {
@@ -332,6 +333,13 @@ fn manner(argv: &Argv, session: &Session, paused: bool, mute: Mute) -> Option<(M
 fn has_several_replies(id: CommandId) -> bool {
     use CommandId::*;
     matches!(id, Subscribe | Unsubscribe | PSubscribe | PUnsubscribe | SSubscribe | SUnsubscribe)
+}
+
+/// CLIENT PAUSE of writes, for longer than a plan takes.
+fn pauses_writes(argv: &Argv) -> bool {
+    compare::row(argv).is_some_and(|row| row.id == CommandId::ClientPause)
+        && argv.get(2).is_some_and(|timeout| timeout.len() > 4)
+        && argv.get(3).is_some_and(|mode| mode.eq_ignore_ascii_case(b"write"))
 }
 
 /// How many seconds a blocking command is willing to wait, if that is a number.
@@ -1105,7 +1113,13 @@ impl Run<'_> {
                     _ => {}
                 }
             }
-            self.learn_reply(tracker.session(*conn), step, argv, reply);
+            let session = tracker.session(*conn);
+            let executed = compare::row(argv).is_some_and(|row| row.id == CommandId::Exec)
+                && reply.is_some_and(|reply| reply.starts_with(b"*") && reply != b"*-1\r\n");
+            let mut queued = session.queue.iter().flatten();
+            let pauses = executed && queued.any(|(_, argv)| pauses_writes(argv));
+            self.learn_reply(session, step, argv, reply);
+            tracker.paused |= pauses;
         }
     }
 

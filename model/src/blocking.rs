@@ -5,6 +5,7 @@
 //! again from the start, so that a command with several keys takes from the first of them that has something. What it
 //! adds (BLMOVE) is offered in the next round.
 
+use crate::gates::resolve;
 use crate::number::{LongDouble, int, int_from};
 use crate::{Answer, Ask, Bytes, Delivery, Millis, Model, Step, Value, Want};
 
@@ -168,6 +169,11 @@ impl Model {
 
     fn serve(&mut self, conn: usize, blocked: Blocked, now: Millis) {
         self.session(conn).blocked = None;
+        if resolve(&blocked.argv).is_ok_and(|command| self.must_wait(conn, command, now)) {
+            // Its command is as one that comes while clients are paused.
+            self.hold_back(conn, blocked.argv);
+            return;
+        }
         let before = self.deliveries.len();
         let want = self.call(conn, now, &blocked.argv, true, None).unwrap_or_else(Want::Error);
         match &mut self.session(conn).blocked {

@@ -69,10 +69,14 @@ impl Model {
     }
 
     pub(crate) fn postpone(&mut self, request: &Request) -> Answer {
+        self.hold_back(request.conn, request.argv.clone());
+        Ok(Want::Blocks)
+    }
+
+    pub(crate) fn hold_back(&mut self, conn: usize, argv: Vec<Bytes>) {
         let since = self.blocked_so_far;
         self.blocked_so_far += 1;
-        self.session(request.conn).postponed = Some(Postponed { since, argv: request.argv.clone() });
-        Ok(Want::Blocks)
+        self.session(conn).postponed = Some(Postponed { since, argv });
     }
 
     /// Runs what was held back, if the pause has ended.

@@ -144,12 +144,18 @@ impl Gen<'_> {
         // A pause of everybody that has just ended may not have been noticed, and would go on for as long as this one.
         let id = CommandId::ClientUnpause;
         self.push_intrusion(conn, id, words(&["CLIENT", "UNPAUSE"]), Options::default());
-        self.push_intrusion(
-            conn,
-            CommandId::ClientPause,
-            words(&["CLIENT", "PAUSE", LONG_PAUSE, "WRITE"]),
-            options,
-        );
+        // What a transaction that pauses does is served to those who wait when the pause is over.
+        let in_transaction = self.choices.chance(30);
+        if in_transaction {
+            self.push_intrusion(conn, CommandId::Multi, words(&["MULTI"]), Options::default());
+            self.plain_command(conn);
+        }
+        let pause = words(&["CLIENT", "PAUSE", LONG_PAUSE, "WRITE"]);
+        self.push_intrusion(conn, CommandId::ClientPause, pause, options);
+        if in_transaction {
+            self.plain_command(conn);
+            self.push_intrusion(conn, CommandId::Exec, words(&["EXEC"]), Options::default());
+        }
         // Keys whose time is up stay meanwhile.
         if self.choices.chance(50) {
             self.push(Step::Advance(3), None);

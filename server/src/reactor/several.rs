@@ -212,11 +212,6 @@ impl Thread {
             }
             event => deliver(self.hold(now), now, event, bytes, || {}),
         });
-        if let Some(hand) = self.hand.as_mut()
-            && !kevy::bug!(StayOutlastsTurn)
-        {
-            hand.end_stay();
-        }
     }
 }
 

@@ -673,8 +673,13 @@ impl Shard {
     /// Whether nothing may run here before somebody who has been called.
     pub(super) fn owes(&self) -> bool {
         let Some(links) = self.links.as_deref() else { return false };
-        let others = self.common.debts.load(Ordering::SeqCst) > 0 && !kevy::bug!(DebtsOfOthersIgnored);
+        let others = self.has_debts() && !kevy::bug!(DebtsOfOthersIgnored);
         (links.owes || others) && !kevy::bug!(CallsAreNoDebts)
+    }
+
+    /// Whether somebody has been called, anywhere, and not been served yet.
+    fn has_debts(&self) -> bool {
+        self.common.debts.load(Ordering::SeqCst) > 0
     }
 
     /// Moves past the entry at the cursor.
@@ -946,18 +951,23 @@ impl Shard {
         if command.id == CommandId::ConfigSet {
             self.common.to_publish.store(configures, Ordering::SeqCst);
         }
-        announce(command.id == CommandId::Monitor, &self.common.monitored) || subscribes || configures
+        // What it does itself is held back then; what was done before is not.
+        let pauses = queued(|id| id == CommandId::ClientPause) && self.has_debts();
+        announce(command.id == CommandId::Monitor, &self.common.monitored)
+            || subscribes
+            || configures
+            || pauses
     }
 
     fn announces_pause(&mut self, id: ConnId, argv: kevy::resp::Args<'_>) -> bool {
         let now = self.data_now();
         let Ok((until, all)) = client::pause_asked(argv, now) else { return false };
         // Who is called must have got what was pushed for him: serving him is in the order, too.
-        let owes = self.common.debts.load(Ordering::SeqCst) > 0 && !kevy::bug!(PauseOverlooksDebts);
+        let owes = self.has_debts() && !kevy::bug!(PauseOverlooksDebts);
         let Some(conn) = self.conn_mut(id) else { return false };
         let first = !std::mem::replace(&mut conn.pauses, true);
         if first {
-            self.pause_everywhere(until, all);
+            self.pause_everywhere(until, all, false);
         } else if !owes {
             self.conn_mut(id).expect("just seen").pauses = false;
             return false;
@@ -965,15 +975,15 @@ impl Shard {
         true
     }
 
-    /// Holds back commands of all shards that are here.
-    pub(super) fn pause_everywhere(&mut self, until: UnixMillis, all: bool) {
+    /// Holds back commands of all shards that are here; see [`Pause::start`](super::session::Pause::start).
+    pub(super) fn pause_everywhere(&mut self, until: UnixMillis, all: bool, in_force: bool) {
         let now = self.data_now();
         self.everywhere(|shard| {
             // Those whom an earlier one held back ask again: this may be about less.
             if shard.session.pause.ended(now) {
                 shard.resume_paused();
             }
-            shard.session.pause.start(now, until, all);
+            shard.session.pause.start(now, until, all, in_force);
             shard.reschedule();
         });
     }

@@ -509,7 +509,9 @@ impl Shard {
         while let Some(waiter) = self.realm.waiters.pop_timed_out(now.unix) {
             self.release(&waiter, None);
         }
-        if self.session.pause.ended(now.unix) && !kevy::bug!(PauseNeverEnds) {
+        // By the time at which commands run: in the order it may be earlier, and what it holds back then it holds back here.
+        let time = if kevy::bug!(PauseEndsEarly) { now.unix } else { self.data_now() };
+        if self.session.pause.ended(time) && !kevy::bug!(PauseNeverEnds) {
             self.resume_paused();
         }
         if now.mono >= self.next_cron {
@@ -520,7 +522,8 @@ impl Shard {
         }
     }
 
-    /// Executes commands of connections that had to wait, a bounded amount; `poll_timeout` says if more is left.
+    /// Executes commands of connections that had to wait, a bounded amount; `poll_timeout` says if more is left. Boxes that were
+    /// visited since the turn began go home.
     pub fn handle_turn(&mut self, now: Now) {
         self.set_now(now);
         self.stats.turns += 1;
@@ -536,7 +539,9 @@ impl Shard {
                 self.run_query(id);
             }
         }
-        self.end_stay();
+        if !kevy::bug!(StayOutlastsTurn) {
+            self.end_stay();
+        }
     }
 
     // --- B: something is to be done ---------------------------------------------------------------------------
@@ -1257,7 +1262,11 @@ impl Shard {
         conn.waiting = Waiting::No;
         let args = waiter.argv.as_args();
         match self.admit(id, args) {
-            // Nothing holds back a command that was let in before the pause.
+            Ok(gates::Admitted::Postpone)
+                if self.session.pause.is_in_force() && !kevy::bug!(PauseLetsServe) =>
+            {
+                self.hold_back(id, args);
+            }
             Ok(_) => {
                 let _ = self.call_unmonitored(id, waiter.command, args, &mut out);
                 self.testify(id);
@@ -1265,11 +1274,24 @@ impl Shard {
             Err(error) => self.write_error(id, &error, &mut out),
         }
         self.put_back(id, out, start);
-        if self.conn(id).is_some_and(|conn| conn.waiting == Waiting::Blocked) {
-            self.realm.waiters.set_deadline(id, waiter.block.deadline);
-        } else {
-            self.resume(id);
+        match self.conn(id).map(|conn| conn.waiting) {
+            Some(Waiting::Blocked) => self.realm.waiters.set_deadline(id, waiter.block.deadline),
+            Some(Waiting::Paused) => {}
+            _ => self.resume(id),
         }
+    }
+
+    /// A client that waited could be served, but CLIENT PAUSE is in force: when that is over its command is read again, as
+    /// if it came then. Until then it has no deadline and no place in a queue.
+    fn hold_back(&mut self, id: ConnId, args: Args<'_>) {
+        let Some(conn) = self.conn_mut(id) else { return };
+        let mut query = Vec::new();
+        args.encode(&mut query);
+        query.append(&mut conn.query);
+        (conn.query, conn.decoder) = (query, Decoder::new());
+        conn.waiting = Waiting::Paused;
+        conn.commands -= 1;
+        self.paused.push(id);
     }
 
     /// Ends the waiting of a client, which is in no queue any more, with an answer of somebody else's making.

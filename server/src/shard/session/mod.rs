@@ -66,17 +66,26 @@ pub struct Pause {
     /// Everything waits, not only what could write.
     all: bool,
     on: bool,
+    /// The command that pauses has been executed. Until then it holds back what arrives, but not the serving of clients who
+    /// wait for what was done before.
+    in_force: bool,
 }
 
 impl Pause {
     /// Pauses; a pause that is already on never gets shorter or laxer.
-    pub fn start(&mut self, now: UnixMillis, until: UnixMillis, all: bool) {
+    pub fn start(&mut self, now: UnixMillis, until: UnixMillis, all: bool, in_force: bool) {
         if self.on && now < self.until {
             self.until = if kevy::bug!(PauseShortens) { until } else { self.until.max(until) };
             self.all |= all;
+            self.in_force |= in_force;
         } else {
-            (self.on, self.until, self.all) = (true, until, all);
+            *self = Pause { until, all, on: true, in_force };
         }
+    }
+
+    /// Whether clients wait longer who are to be served and whose commands it is about.
+    pub fn is_in_force(&self) -> bool {
+        self.in_force
     }
 
     pub fn stop(&mut self) {
