@@ -82,8 +82,10 @@ pub fn run(config: Config, pidfile: Option<PathBuf>) -> ExitCode {
     }
     let listeners = listeners.remove(0);
     let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
-    let mut reactor = match epoll::Epoll::new(0, listeners, Some(signals), None, keepalive, started, to_free)
-    {
+    let reactor = epoll::Descriptors::new(None).and_then(|descriptors| {
+        epoll::Epoll::new(0, listeners, Some(signals), descriptors, keepalive, started, to_free)
+    });
+    let mut reactor = match reactor {
         Ok(reactor) => reactor,
         Err(error) => {
             log!(Level::Warning, "Can't create the event loop: {error}");
@@ -181,15 +183,17 @@ pub fn start_threads(
     let keepalive = Duration::from_secs(u64::from(config.network.tcp_keepalive));
     let mut sockets = Vec::with_capacity(listeners.len());
     let mut bells = Vec::with_capacity(listeners.len());
+    // All descriptors before the first thread begins: who has been served by one is not to see the server end because there
+    // are none left for another.
     for listeners in listeners {
         let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
         let bell = rustix::event::eventfd(0, flags)?;
-        sockets.push((listeners, bell.try_clone()?));
+        sockets.push((listeners, epoll::Descriptors::new(Some(bell.try_clone()?))?));
         bells.push(Arc::new(epoll::EventBell(bell)) as Arc<dyn Bell>);
     }
     let (seed, now) = (random_u64(), epoll::now(started));
     let (threads, _) = several::threads(config, environment, seed, now, bells, Limits::default(), witness);
-    for (number, (thread, (listeners, bell))) in threads.into_iter().zip(sockets).enumerate() {
+    for (number, (thread, (listeners, descriptors))) in threads.into_iter().zip(sockets).enumerate() {
         let (stop, signals, to_free) = (stop.clone(), signals.take(), to_free.clone());
         std::thread::Builder::new().name(format!("shard{number}")).spawn(move || {
             let _ends = EndsProcess;
@@ -198,7 +202,7 @@ pub fn start_threads(
             // Without the right to do so it is only slower.
             let _ = sys::wake_patiently();
             let reactor =
-                epoll::Epoll::new(number, listeners, signals, Some(bell), keepalive, started, to_free);
+                epoll::Epoll::new(number, listeners, signals, descriptors, keepalive, started, to_free);
             // If nobody listens to what is sent here, the process is ending already.
             match reactor {
                 Ok(mut reactor) => several::run(thread, &mut reactor, || {

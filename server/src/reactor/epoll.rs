@@ -75,6 +75,19 @@ enum Found {
     Listener(usize),
 }
 
+/// What a reactor needs of the system before it begins.
+pub struct Descriptors {
+    epoll: OwnedFd,
+    bell: Option<OwnedFd>,
+}
+
+impl Descriptors {
+    /// A write to `bell` only ends a wait.
+    pub fn new(bell: Option<OwnedFd>) -> io::Result<Self> {
+        Ok(Self { epoll: epoll::create(epoll::CreateFlags::CLOEXEC)?, bell })
+    }
+}
+
 /// See the module documentation.
 pub struct Epoll {
     epoll: OwnedFd,
@@ -103,18 +116,16 @@ pub struct Epoll {
 }
 
 impl Epoll {
-    /// Listeners must be listening; a byte on `signals` means that the process is to stop, a write to `bell` only ends
-    /// a wait.
+    /// Listeners must be listening; a byte on `signals` means that the process is to stop.
     pub fn new(
         shard: usize,
         listeners: Vec<Socket>,
         signals: Option<UnixStream>,
-        bell: Option<OwnedFd>,
+        Descriptors { epoll, bell }: Descriptors,
         keepalive: Duration,
         started: Instant,
         to_free: mpsc::Sender<Garbage>,
     ) -> io::Result<Self> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         register(&epoll, &listeners)?;
         if let Some(signals) = &signals {
             signals.set_nonblocking(true)?;
