@@ -244,7 +244,10 @@ impl<'c> Writer<'c> {
             0 | 1 => format!("CLIENT KILL ADDR {}", address(other)),
             2 => format!("CLIENT UNBLOCK @{other}"),
             3 => format!("CLIENT UNBLOCK @{other} ERROR"),
-            _ => format!("CLIENT PAUSE {} WRITE", 1 + self.choices.below(4)),
+            choice => {
+                let mode = ["WRITE", "ALL"][usize::from(choice % 2 == 1)];
+                format!("CLIENT PAUSE {} {mode}", 1 + self.choices.below(4))
+            }
         }
     }
 
@@ -482,6 +485,14 @@ pub fn small(fine: bool) -> Vec<Small> {
             2,
             0,
             &[(0, "APPEND a 1; APPEND b 1"), (1, "CLIENT PAUSE 9 WRITE | MGET a b")],
+        ),
+        scenario("pause-pause", 2, 0, &[(0, "CLIENT PAUSE 9"), (1, "CLIENT PAUSE 9 WRITE")]),
+        scenario("pause-monitor", 2, 0, &[(0, "CLIENT PAUSE 9"), (1, "MONITOR")]),
+        scenario(
+            "pause-exec",
+            2,
+            0,
+            &[(0, "MULTI; CLIENT PAUSE 9 WRITE; EXEC | MGET a b"), (1, "APPEND a 1; APPEND b 1")],
         ),
         scenario("three-shards", 3, 0, &[(0, "MSET b 1 c 1"), (1, "MGET c b"), (2, "GET b")]),
         scenario("three-batches", 3, 0, &[(0, "SET b 1; SET c 1"), (2, "GET c | GET b")]),

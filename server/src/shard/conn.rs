@@ -176,8 +176,6 @@ pub struct Conn {
     pub close_after_reply: bool,
     /// Being closed now, output or not.
     pub closing: bool,
-    /// Its CLIENT PAUSE holds back others already, and is answered when what they had in the order is executed.
-    pub pauses: bool,
     /// Closed, and still here for its command in the order.
     pub gone: bool,
     /// Since when the soft output limit is exceeded (monotonic).
@@ -223,7 +221,6 @@ impl Conn {
             send_queued: false,
             close_after_reply: false,
             closing: false,
-            pauses: false,
             gone: false,
             soft_limit_since: None,
             created: now,

@@ -129,7 +129,7 @@ impl Shard {
             return self.refuse(id, Some(command), NO_DATA_FOR_MONITORS);
         }
         let pause = &self.session.pause;
-        if pause.deadline().is_some() && pause.holds(self.data_now(), command, conn.multi.as_ref()) {
+        if pause.is_on() && pause.holds(self.data_now(), command, conn.multi.as_ref()) {
             return Ok(Admitted::Postpone);
         }
         if in_multi && !runs_inside_multi(command.id) {
@@ -227,7 +227,7 @@ impl Shard {
     pub(super) fn make_room(&mut self) -> bool {
         let over = |shard: &Self| shard.exceeds_memory(0);
         // As in Redis, what may run during CLIENT PAUSE is not refused either.
-        let paused = self.session.pause.keeps_data(self.now.unix) && !kevy::bug!(PauseEvicts);
+        let paused = self.session.pause.is_in_force(self.now.unix) && !kevy::bug!(PauseEvicts);
         if paused || !over(self) {
             return true;
         }

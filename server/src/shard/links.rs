@@ -167,6 +167,10 @@ struct Gather {
 
 enum Task {
     Command(&'static Command, Argv),
+    /// The same, at a further position; see [`Shard::announces`].
+    Announced(&'static Command, Argv),
+    /// The same, of a command that pauses clients.
+    Pausing(&'static Command, Argv),
     /// An EXEC that was refused, with the error: it is shown to monitors.
     Abort(&'static Command, Argv, CommandError),
     /// A key has become ready that the connection waits for, by the number of that wait: its blocked command runs again.
@@ -191,6 +195,8 @@ pub struct Common {
     /// is called may leave something for the next, or push to another key that somebody waits for: as long as there is one,
     /// nobody begins a command, or it might come between them.
     debts: AtomicUsize,
+    /// Commands that have had their first position and not their second.
+    announced: AtomicUsize,
     /// By shard, the batches of its connections that are complete.
     completed: [Tally; Shards::MAX],
 }
@@ -206,6 +212,7 @@ impl Default for Common {
             to_publish: AtomicBool::new(false),
             away: AtomicUsize::new(0),
             debts: AtomicUsize::new(0),
+            announced: AtomicUsize::new(0),
             completed: std::array::from_fn(|_| Tally::default()),
         }
     }
@@ -536,6 +543,11 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     let mut first = None;
     match &gather.task {
         Task::Command(command, argv) => primary.run_gathered(gather.origin, command, argv),
+        Task::Announced(command, argv) => {
+            primary.common.announced.fetch_sub(1, Ordering::SeqCst);
+            primary.run_gathered(gather.origin, command, argv);
+        }
+        Task::Pausing(command, argv) => primary.run_pausing(gather.origin, command, argv),
         Task::Abort(command, argv, error) => primary.answer_gathered(gather.origin, |shard, id, out| {
             shard.abort(id, command, argv.as_args(), error, out);
         }),
@@ -925,11 +937,9 @@ impl Shard {
     /// Whether a command by which a connection begins to listen has to wait until everybody knows: all boxes are here, so
     /// whatever was appended in ignorance of it has been appended. It is executed at its next position.
     ///
-    /// CLIENT PAUSE is the same: what was appended before everybody knew of it is executed before its answer.
+    /// CLIENT PAUSE is much the same, see [`Shard::run_pausing`]: what was appended before everybody knew of it is executed before
+    /// its answer.
     fn announces(&mut self, id: ConnId, command: &Command, argv: kevy::resp::Args<'_>) -> bool {
-        if command.id == CommandId::ClientPause {
-            return !kevy::bug!(PauseOverlooksEntries) && self.announces_pause(id, argv);
-        }
         let me = self.me();
         let queued = |wanted: fn(CommandId) -> bool| {
             let multi = self.conn(id).and_then(|conn| conn.multi.as_ref());
@@ -951,39 +961,33 @@ impl Shard {
         if command.id == CommandId::ConfigSet {
             self.common.to_publish.store(configures, Ordering::SeqCst);
         }
-        // What it does itself is held back then; what was done before is not.
-        let pauses = queued(|id| id == CommandId::ClientPause) && self.has_debts();
-        announce(command.id == CommandId::Monitor, &self.common.monitored)
-            || subscribes
-            || configures
-            || pauses
+        announce(command.id == CommandId::Monitor, &self.common.monitored) || subscribes || configures
     }
 
-    fn announces_pause(&mut self, id: ConnId, argv: kevy::resp::Args<'_>) -> bool {
-        let now = self.data_now();
-        let Ok((until, all)) = client::pause_asked(argv, now) else { return false };
-        // Who is called must have got what was pushed for him: serving him is in the order, too.
-        let owes = self.has_debts() && !kevy::bug!(PauseOverlooksDebts);
-        let Some(conn) = self.conn_mut(id) else { return false };
-        let first = !std::mem::replace(&mut conn.pauses, true);
-        if first {
-            self.pause_everywhere(until, all, false);
-        } else if !owes {
-            self.conn_mut(id).expect("just seen").pauses = false;
-            return false;
+    /// Whether a command pauses clients, or is an EXEC that does; and if so, whether all that they send.
+    fn pauses(&self, id: ConnId, command: &Command, argv: kevy::resp::Args<'_>) -> Option<bool> {
+        let all = |args| client::pause_asked(args, self.data_now()).ok().map(|(_, all)| all);
+        match command.id {
+            _ if kevy::bug!(PauseOverlooksEntries) => None,
+            CommandId::ClientPause => all(argv),
+            CommandId::Exec => {
+                let queue = &self.conn(id)?.multi.as_ref()?.queue;
+                let pauses = queue.iter().filter(|queued| queued.command.id == CommandId::ClientPause);
+                pauses.filter_map(|queued| all(queued.args.as_args())).reduce(|a, b| a | b)
+            }
+            _ => None,
         }
-        true
     }
 
-    /// Holds back commands of all shards that are here; see [`Pause::start`](super::session::Pause::start).
-    pub(super) fn pause_everywhere(&mut self, until: UnixMillis, all: bool, in_force: bool) {
+    /// Holds back commands of all shards that are here.
+    pub(super) fn pause_everywhere(&mut self, until: UnixMillis, all: bool) {
         let now = self.data_now();
         self.everywhere(|shard| {
             // Those whom an earlier one held back ask again: this may be about less.
             if shard.session.pause.ended(now) {
                 shard.resume_paused();
             }
-            shard.session.pause.start(now, until, all, in_force);
+            shard.session.pause.start(now, until, all);
             shard.reschedule();
         });
     }
@@ -1055,18 +1059,70 @@ impl Shard {
 
     /// The command of a connection of this shard, at its position, with all boxes it needs.
     fn run_gathered(&mut self, origin: Origin, command: &'static Command, argv: &Argv) {
+        let (id, args) = (origin.conn, argv.as_args());
+        if self.waits_in_order(origin) {
+            if let Some(all) = self.pauses(id, command, args) {
+                self.everywhere(|shard| shard.session.pause.announce(origin.client, all));
+                self.post_again(origin, Task::Pausing(command, argv.clone()));
+                return;
+            }
+            if self.announces(id, command, args) {
+                self.common.announced.fetch_add(1, Ordering::SeqCst);
+                self.post_again(origin, Task::Announced(command, argv.clone()));
+                return;
+            }
+        }
+        self.run_let_in(origin, command, args);
+    }
+
+    /// The same for a command that pauses clients, behind everything that was let in without knowing of it.
+    fn run_pausing(&mut self, origin: Origin, command: &'static Command, argv: &Argv) {
+        let args = argv.as_args();
+        if self.waits_in_order(origin) {
+            // Who has been called is served in the order, too, and others have second positions. Who pauses waits for those,
+            // and not for others who pause.
+            let owes = self.has_debts() && !kevy::bug!(PauseOverlooksDebts);
+            let announced = self.common.announced.load(Ordering::SeqCst) > 0;
+            if owes
+                || announced && !kevy::bug!(PauseOverlooksAnnounced)
+                || self.announces(origin.conn, command, args)
+            {
+                self.post_again(origin, Task::Pausing(command, argv.clone()));
+                return;
+            }
+        }
+        self.run_let_in(origin, command, args);
+        // Executed or not: those whom only that held back ask again.
+        self.everywhere(|shard| {
+            shard.session.pause.withdraw(origin.client);
+            shard.resume_paused();
+        });
+    }
+
+    fn run_let_in(&mut self, origin: Origin, command: &'static Command, args: kevy::resp::Args<'_>) {
         let id = origin.conn;
-        if self.waits_in_order(origin) && self.announces(id, command, argv.as_args()) {
-            let task = Task::Command(command, argv.clone());
-            let shards = self.all_shards();
-            let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task };
-            self.post(shards, What::Gather(gather));
+        if self.waits_in_order(origin) && self.is_held(id, command) && !kevy::bug!(PausesOvertake) {
+            // Others have paused clients since.
+            self.hold_back(id, args);
+            self.finished(id);
             return;
         }
         self.answer_gathered(origin, |shard, id, out| {
-            let _ = shard.call(id, command, argv.as_args(), out);
+            let _ = shard.call(id, command, args, out);
             shard.testify(id);
         });
+    }
+
+    /// A command needs a further position, with all boxes.
+    fn post_again(&mut self, origin: Origin, task: Task) {
+        let shards = self.all_shards();
+        self.post(shards, What::Gather(Gather { mailbox: Mailbox::new(shards.len()), origin, task }));
+    }
+
+    /// Whether a command that was let in would be held back by now.
+    fn is_held(&self, id: ConnId, command: &Command) -> bool {
+        let multi = self.conn(id).and_then(|conn| conn.multi.as_ref());
+        self.session.pause.has_to_wait(self.data_now(), command, multi)
     }
 
     /// A connection of this shard whose command was in the order gets what `answer` writes, and goes on.

@@ -1074,7 +1074,7 @@ impl Shard {
                 now_micros: self.now.micros,
                 access: Access {
                     no_touch: caller.no_touch,
-                    keep_expired: self.session.pause.keeps_data(now) && !command.is_write(),
+                    keep_expired: self.session.pause.is_in_force(now) && !command.is_write(),
                 },
                 brought: self.brought.as_ref(),
             },
@@ -1263,7 +1263,7 @@ impl Shard {
         let args = waiter.argv.as_args();
         match self.admit(id, args) {
             Ok(gates::Admitted::Postpone)
-                if self.session.pause.is_in_force() && !kevy::bug!(PauseLetsServe) =>
+                if self.session.pause.is_in_force(self.data_now()) && !kevy::bug!(PauseLetsServe) =>
             {
                 self.hold_back(id, args);
             }
@@ -1283,7 +1283,7 @@ impl Shard {
 
     /// A client that waited could be served, but CLIENT PAUSE is in force: when that is over its command is read again, as
     /// if it came then. Until then it has no deadline and no place in a queue.
-    fn hold_back(&mut self, id: ConnId, args: Args<'_>) {
+    pub(super) fn hold_back(&mut self, id: ConnId, args: Args<'_>) {
         let Some(conn) = self.conn_mut(id) else { return };
         let mut query = Vec::new();
         args.encode(&mut query);
@@ -1455,7 +1455,7 @@ impl Shard {
             db,
             now,
             now_micros: self.now.micros,
-            access: Access { no_touch: false, keep_expired: self.session.pause.keeps_data(now) },
+            access: Access { no_touch: false, keep_expired: self.session.pause.is_in_force(now) },
             brought: None,
         }
     }

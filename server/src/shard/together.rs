@@ -190,7 +190,7 @@ impl Shard {
     fn may_run_together(&self, id: ConnId) -> bool {
         let Some(conn) = self.conn(id) else { return false };
         let may_be_refused = (!conn.authenticated && !self.config.security.requirepass.is_empty())
-            || self.session.pause.deadline().is_some()
+            || self.session.pause.is_on()
             || conn.multi.is_some() && !kevy::bug!(BatchInTransaction)
             || conn.listens();
         // Whoever waits for a key must not be overtaken by the rest of the batch that pushes to it.

@@ -323,7 +323,7 @@ pub fn pause(s: &mut Session<'_>) -> Outcome {
         return Err(s.wrong_subcommand());
     }
     let (until, all) = pause_asked(s.args, s.shard.data_now())?;
-    s.shard.pause_everywhere(until, all, true);
+    s.shard.pause_everywhere(until, all);
     s.reply.ok();
     Ok(())
 }

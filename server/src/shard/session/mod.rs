@@ -25,7 +25,7 @@ use kevy::resp::{Args, Reply};
 use kevy::rng::Rng;
 
 use super::Shard;
-use super::conn::{Conn, ConnId, Multi};
+use super::conn::{ClientId, Conn, ConnId, Multi};
 
 /// State of the shard that only session commands use.
 pub struct State {
@@ -66,51 +66,60 @@ pub struct Pause {
     /// Everything waits, not only what could write.
     all: bool,
     on: bool,
-    /// The command that pauses has been executed. Until then it holds back what arrives, but not the serving of clients who
-    /// wait for what was done before.
-    in_force: bool,
+    /// Clients whose CLIENT PAUSE has been announced and not been executed yet, and whether it is about everything. It holds
+    /// back what arrives, so that nothing is executed behind it that was let in without knowing of it; it does nothing else.
+    announced: Vec<(ClientId, bool)>,
 }
 
 impl Pause {
     /// Pauses; a pause that is already on never gets shorter or laxer.
-    pub fn start(&mut self, now: UnixMillis, until: UnixMillis, all: bool, in_force: bool) {
-        if self.on && now < self.until {
+    pub fn start(&mut self, now: UnixMillis, until: UnixMillis, all: bool) {
+        if self.is_in_force(now) {
             self.until = if kevy::bug!(PauseShortens) { until } else { self.until.max(until) };
             self.all |= all;
-            self.in_force |= in_force;
         } else {
-            *self = Pause { until, all, on: true, in_force };
+            (self.on, self.until, self.all) = (true, until, all);
         }
     }
 
-    /// Whether clients wait longer who are to be served and whose commands it is about.
-    pub fn is_in_force(&self) -> bool {
-        self.in_force
+    pub fn announce(&mut self, client: ClientId, all: bool) {
+        self.announced.push((client, all));
+    }
+
+    /// What was announced has been executed, or will not be.
+    pub fn withdraw(&mut self, client: ClientId) {
+        self.announced.retain(|&(announced, _)| announced != client);
+    }
+
+    /// Whether commands have been paused: who waits is not served, and the data stays as it is, with keys that are to
+    /// expire or to be evicted.
+    pub fn is_in_force(&self, now: UnixMillis) -> bool {
+        self.on && now < self.until
+    }
+
+    /// Whether some command may have to wait.
+    pub fn is_on(&self) -> bool {
+        self.on || !self.announced.is_empty()
     }
 
     pub fn stop(&mut self) {
         self.on = false;
     }
 
-    /// Whether a command has to wait.
+    /// Whether a command that arrives has to wait.
     pub fn holds(&self, now: UnixMillis, command: &Command, multi: Option<&Multi>) -> bool {
-        if !self.on || now >= self.until {
-            return false;
-        }
-        let writes = |command: &Command| command.is_write() || command.flags.contains(Flags::MAY_REPLICATE);
-        let in_exec = command.id == CommandId::Exec
-            && multi.is_some_and(|multi| multi.queue.iter().any(|queued| writes(queued.command)));
-        self.all || writes(command) || (in_exec && !kevy::bug!(PauseMissesExec))
+        let announced = self.announced.iter().any(|&(_, all)| concerns(all, command, multi));
+        announced || self.has_to_wait(now, command, multi)
+    }
+
+    /// Whether a command has to wait that was let in before.
+    pub fn has_to_wait(&self, now: UnixMillis, command: &Command, multi: Option<&Multi>) -> bool {
+        self.is_in_force(now) && concerns(self.all, command, multi)
     }
 
     /// When the pause ends by itself.
     pub fn deadline(&self) -> Option<UnixMillis> {
         self.on.then_some(self.until)
-    }
-
-    /// Keys neither expire nor are evicted while writes are paused: a pause must not change the data.
-    pub fn keeps_data(&self, now: UnixMillis) -> bool {
-        self.on && now < self.until
     }
 
     /// Turns the pause off when its time is up; true once.
@@ -120,6 +129,14 @@ impl Pause {
             true
         }
     }
+}
+
+/// Whether a pause, of everything or of what could write, is about a command.
+fn concerns(all: bool, command: &Command, multi: Option<&Multi>) -> bool {
+    let writes = |command: &Command| command.is_write() || command.flags.contains(Flags::MAY_REPLICATE);
+    let in_exec = command.id == CommandId::Exec
+        && multi.is_some_and(|multi| multi.queue.iter().any(|queued| writes(queued.command)));
+    all || writes(command) || (in_exec && !kevy::bug!(PauseMissesExec))
 }
 
 /// One session command being executed.
