@@ -591,6 +591,8 @@ bugs! {
     NoticeLost in Shards;
     /// An append returns before its entry can be seen.
     AppendUncovered in Shards;
+    /// WATCH does not notice that a key was evicted.
+    EvictionUnwatched in Shards;
 }
 
 #[cfg(kevy_bugs)]

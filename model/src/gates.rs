@@ -7,6 +7,9 @@ use kevy::resp::{Frame, Protocol};
 
 use crate::{Answer, Ask, Bytes, Model, Request, Want, number};
 
+/// What is answered when memory is short.
+pub const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
 /// Finds the command (with its subcommand) and checks the number of arguments.
 pub fn resolve(argv: &[Bytes]) -> Result<&'static Command, String> {
     let mut command = lookup(&argv[0]).ok_or_else(|| unknown_command(argv))?;
@@ -82,6 +85,10 @@ impl Model {
         if session.queue.is_some() && command.flags.contains(Flags::NO_MULTI) {
             return Err("ERR Command not allowed inside a transaction".into());
         }
+        if self.out_of_memory && self.needs_memory(conn, command) {
+            return Err(OUT_OF_MEMORY.into());
+        }
+        let session = self.session(conn);
         if session.protocol == Protocol::Resp2
             && session.subscriptions() + session.shard_channels.len() > 0
             && !runs_in_subscriber_mode(command.id)
@@ -93,6 +100,14 @@ impl Model {
             ));
         }
         Ok(command)
+    }
+
+    /// Whether a command may need more memory, or is an EXEC of one.
+    pub(crate) fn needs_memory(&self, conn: usize, command: &Command) -> bool {
+        let needs = |command: &Command| command.flags.contains(Flags::DENYOOM);
+        let queue = self.sessions.get(&conn).and_then(|session| session.queue.as_ref());
+        let mut queued = queue.into_iter().flatten().filter_map(|argv| resolve(argv).ok());
+        needs(command) || command.id == CommandId::Exec && queued.any(needs)
     }
 
     /// A refusal while commands are being queued makes EXEC abort; a refused EXEC aborts at once, even without MULTI.

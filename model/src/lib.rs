@@ -192,6 +192,8 @@ pub struct Model {
     pub slack: Millis,
     /// Clients that wait are not served when they can be, but when the runner says so: [`Model::serve_now`].
     pub serves_later: bool,
+    /// Memory is over `maxmemory` and stays so: what may need more is refused. Only the runner knows.
+    pub out_of_memory: bool,
     /// Iterations by SCAN and its like, for their guarantee.
     iterations: scan::Iterations,
     /// Keys added in this step under which clients wait, in order.
@@ -249,6 +251,7 @@ impl Model {
             config: config::default_config(),
             slack: 0,
             serves_later: false,
+            out_of_memory: false,
             iterations: scan::Iterations::default(),
             ready: Vec::new(),
             blocked_so_far: 0,

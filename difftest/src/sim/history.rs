@@ -12,12 +12,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use kevy::keyspace::EvictionPolicy;
 use kevy::resp::Frame;
-use kevy_model::{Delivery, Model, Request, Step, judge};
+use kevy_model::{Delivery, Entry, Model, Request, Step, judge};
 use kevy_server::shard::conn::ClientId;
+use kevy_server::shard::realm::Realm;
 use kevy_server::shard::witness::{At, Event, Happened};
 
-use super::scenario::argv;
+use super::scenario::{argv, realm};
 use super::world::{address, is_message};
 
 pub type Argv = Vec<Vec<u8>>;
@@ -43,6 +45,11 @@ pub struct History {
     pub frames: Vec<Vec<Frame>>,
     /// Keyspace events were published.
     pub publishes: bool,
+    /// Memory was limited, with this policy.
+    pub policy: Option<EvictionPolicy>,
+    /// How many shards there were, and which of them accepted each client.
+    pub shards: usize,
+    pub accepted_by: Vec<usize>,
     pub events: Vec<Event>,
 }
 
@@ -92,7 +99,10 @@ impl History {
         events.sort_by_key(|event| event.at);
         let mut text = String::new();
         for Event { at, clock, client, number, happened } in events {
-            let Some(client) = self.client(client) else { continue };
+            let Some(client) = self.client(client) else {
+                text += &format!("{:>4}.{} {:>4} {happened:?}\n", at.position, at.member, at.instant);
+                continue;
+            };
             let argv = (number as usize).checked_sub(1).and_then(|at| self.operations[client].get(at));
             let argv = argv.map(|operation| show(&operation.argv)).unwrap_or_default();
             let (At { position, member, instant }, clock) = (at, clock % 1_000_000);
@@ -125,6 +135,7 @@ impl History {
                 return Err(format!("the clock went back from {clock} at {event:?}"));
             }
             clock = event.clock;
+            // What was refused for want of memory has changed nothing: it fits everywhere.
             if !matches!(event.happened, Happened::Executed | Happened::Blocked)
                 || !known.insert((event.client, event.number))
             {
@@ -152,6 +163,10 @@ impl History {
             |operation: &Operation| operation.argv.iter().any(|arg| arg == b"PX" || arg == b"PEXPIRE");
         let acts_on_others = |operation: &Operation| operation.argv[0] == b"CLIENT";
         if self.operations.iter().flatten().any(|operation| times(operation) || acts_on_others(operation)) {
+            return None;
+        }
+        // Which keys were evicted is seen by nobody.
+        if self.policy.is_some() {
             return None;
         }
         let clients = self.operations.len();
@@ -196,6 +211,12 @@ struct Replay<'h> {
     monitors: BTreeSet<usize>,
     /// By CLIENT KILL.
     killed: BTreeSet<usize>,
+    /// Commands, by client and number, that were refused for want of memory and whose turn has not come.
+    refused: BTreeSet<(usize, u64)>,
+    /// Clients for whom something was there until it was evicted.
+    deprived: BTreeSet<usize>,
+    /// Knows which shard a key is at home in.
+    realm: Realm,
     /// When what is followed happened.
     instant: u64,
 }
@@ -219,12 +240,19 @@ impl<'h> Replay<'h> {
             queued: vec![None; history.operations.len()],
             monitors: BTreeSet::new(),
             killed: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            deprived: BTreeSet::new(),
+            realm: realm(history.shards.max(1)),
             instant: 0,
         }
     }
 
     /// `rest` is what happened after it.
     fn follow(&mut self, event: &Event, rest: &[Event]) -> Result<(), String> {
+        if let Happened::Evicted { db, key } = &event.happened {
+            let evicted = self.evict(*db, key, event.clock as i64);
+            return evicted.map_err(|why| format!("{} was evicted: {why}: {event:?}", key.escape_ascii()));
+        }
         let Some(client) = self.history.client(event.client) else { return Ok(()) };
         let now = event.clock as i64;
         self.instant = event.at.instant;
@@ -245,12 +273,18 @@ impl<'h> Replay<'h> {
             }
             return Ok(());
         }
+        if event.happened == Happened::Refused {
+            self.check_refusal(client, now).map_err(|why| format!("{why}: {event:?}"))?;
+            self.refused.insert((client, event.number));
+            if self.done[client] + 1 < event.number {
+                return Ok(());
+            }
+        }
         match event.happened {
-            Happened::Executed | Happened::Blocked => {
-                if self.done[client] == event.number && event.happened == Happened::Executed {
-                    let served = self.model.serve_now(client, now);
-                    let step = served.map_err(|why| format!("client {client}: {why}: {event:?}"))?;
-                    return self.delivered(step);
+            Happened::Executed | Happened::Blocked | Happened::Refused => {
+                if self.done[client] == event.number {
+                    let served = self.serve(client, event);
+                    return served.map_err(|why| format!("client {client}: {why}: {event:?}"));
                 }
                 self.check_debts(client, event)?;
                 // What was refused or queued before it concerned nobody else.
@@ -269,7 +303,7 @@ impl<'h> Replay<'h> {
                 if event.happened == Happened::Blocked && !blocked {
                     return Err(format!("client {client} waits and should not: {event:?}"));
                 }
-                if event.happened == Happened::Executed && blocked {
+                if event.happened != Happened::Blocked && blocked {
                     return Err(format!("client {client} was answered and should wait: {event:?}"));
                 }
                 Ok(())
@@ -297,12 +331,78 @@ impl<'h> Replay<'h> {
                 self.model.disconnect(client);
                 Ok(())
             }
+            Happened::Evicted { .. } => unreachable!("that is no client's"),
         }
+    }
+
+    /// A client that waited is served, waits again, or is refused for want of memory.
+    fn serve(&mut self, client: usize, event: &Event) -> Result<(), String> {
+        let now = event.clock as i64;
+        self.model.out_of_memory = self.refused.remove(&(client, event.number));
+        let in_vain = self.deprived.remove(&client);
+        let step = match self.model.serve_in_vain(client, now) {
+            Ok(step) if in_vain => step,
+            // Only an eviction right before takes away what somebody is called for.
+            Ok(_) => return Err("it was called for nothing".into()),
+            Err(_) => self.model.serve_now(client, now)?,
+        };
+        self.model.out_of_memory = false;
+        let waits = self.model.sessions.get(&client).is_some_and(|session| session.blocked.is_some());
+        if waits != (event.happened == Happened::Blocked) {
+            return Err(format!("it waits again: {waits}"));
+        }
+        self.delivered(step)
+    }
+
+    /// A key that was there is evicted, under a policy that allows it.
+    fn evict(&mut self, db: usize, key: &[u8], now: i64) -> Result<(), String> {
+        if self.model.is_paused(now) {
+            return Err("everything is paused".into());
+        }
+        let entry = self.model.dbs[db].get(key).ok_or("it is not there")?;
+        if !self.may_be_evicted(entry) {
+            return Err(format!("{:?} does not allow it", self.history.policy));
+        }
+        if self.model.owed().contains(&(db, key.to_vec())) {
+            let waiting = self.model.sessions.iter().filter(|(_, session)| {
+                session
+                    .blocked
+                    .as_ref()
+                    .is_some_and(|waits| waits.db == db && waits.keys.contains(&key.to_vec()))
+            });
+            self.deprived.extend(waiting.map(|(&client, _)| client));
+        }
+        let step = self.model.evict(db, key)?;
+        self.delivered(step)
+    }
+
+    fn may_be_evicted(&self, entry: &Entry) -> bool {
+        match self.history.policy {
+            None | Some(EvictionPolicy::NoEviction) => false,
+            Some(policy) => !policy.is_volatile() || entry.deadline.is_some(),
+        }
+    }
+
+    /// Before a command is refused for want of memory, at least its own shard has evicted whatever it may.
+    fn check_refusal(&self, client: usize, now: i64) -> Result<(), String> {
+        if self.history.policy.is_none() {
+            return Err("memory is not limited".into());
+        }
+        let shard = self.history.accepted_by[client];
+        let mut keys = self.model.dbs.iter().flatten();
+        let left = keys.find(|(key, entry)| {
+            self.realm.keyspace.dbs.home(key) == shard
+                && entry.deadline.is_none_or(|deadline| now <= deadline)
+                && self.may_be_evicted(entry)
+        });
+        left.map_or(Ok(()), |(key, _)| Err(format!("refused, though {} could go", key.escape_ascii())))
     }
 
     /// Whether a client was closed or unblocked by the command that was executed next, whose effects are told before it.
     fn is_done_by_next(&self, client: usize, done: &Event, rest: &[Event]) -> bool {
-        let effect = |event: &&Event| matches!(event.happened, Happened::Closed | Happened::Released);
+        let effect = |event: &&Event| {
+            matches!(event.happened, Happened::Closed | Happened::Released | Happened::Evicted { .. })
+        };
         let next = rest.iter().find(|event| !effect(event));
         let Some(event) = next.filter(|event| event.at.position == done.at.position) else { return false };
         let by = self.history.client(event.client).filter(|&by| by != client);
@@ -374,7 +474,14 @@ impl<'h> Replay<'h> {
             return Err(format!("client {client} never sent command {}", number + 1));
         };
         let request = Request { conn: client, now, argv: operation.argv.clone() };
-        self.step(&request)
+        self.model.out_of_memory = self.refused.remove(&(client, self.done[client]));
+        self.step(&request)?;
+        self.model.out_of_memory = false;
+        // Those refused behind it were told of before.
+        while self.refused.contains(&(client, self.done[client] + 1)) {
+            self.execute(client, now)?;
+        }
+        Ok(())
     }
 
     fn step(&mut self, request: &Request) -> Result<(), String> {
@@ -457,6 +564,9 @@ impl<'h> Replay<'h> {
         let in_transaction = self.model.sessions.get(&client).is_some_and(|session| session.queue.is_some());
         if in_transaction && argv[0] != b"MULTI" {
             self.queued[client].get_or_insert_default().push(argv.clone());
+            return Ok(());
+        }
+        if self.model.out_of_memory && argv[0] != b"EXEC" {
             return Ok(());
         }
         let mut lines = Vec::new();

@@ -149,6 +149,9 @@ pub fn shrink(scenario: &Scenario, property: Property, seed: u64) -> Scenario {
         if least.events {
             smaller.push(Scenario { events: false, ..least.clone() });
         }
+        if least.memory.is_some() {
+            smaller.push(Scenario { memory: None, ..least.clone() });
+        }
         if least.fragments {
             smaller.push(Scenario { fragments: false, ..least.clone() });
         }

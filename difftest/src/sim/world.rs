@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kevy::keyspace::{Class, Garbage};
+use kevy::keyspace::{Class, EvictionPolicy, Garbage};
 use kevy::resp::Frame;
+use kevy_model::generator::{Choices, Prng};
 use kevy_server::config::Config;
 use kevy_server::order::place::Visitor;
 use kevy_server::reactor::several::{self, Bell, Limits};
@@ -276,18 +277,76 @@ pub struct Scenario {
     pub spurious: bool,
     /// Keyspace events are published.
     pub events: bool,
+    /// Memory is limited.
+    pub memory: Option<Memory>,
     /// Another thread may go on at every access to shared memory, not only where one waits. Only in builds with
     /// `--cfg kevy_sim`.
     pub fine: bool,
 }
 
+/// A limit on memory, which is exceeded at times whatever the keys are.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    pub policy: EvictionPolicy,
+    /// So often in turn it is found to be under the limit, and over it, again and again.
+    pub pressure: Vec<u32>,
+}
+
+impl Memory {
+    /// That of a random scenario by its seed, if it has a limit.
+    pub fn random(seed: u64) -> Option<Memory> {
+        let mut choices = Prng::new(seed ^ 0x3e3);
+        let policies = [
+            EvictionPolicy::NoEviction,
+            EvictionPolicy::AllkeysRandom,
+            EvictionPolicy::VolatileTtl,
+            EvictionPolicy::AllkeysLru,
+        ];
+        let limited = choices.below(6) == 0;
+        limited.then(|| Memory {
+            policy: policies[choices.below(4) as usize],
+            pressure: (0..2 * (1 + choices.below(4))).map(|_| 1 + choices.below(12)).collect(),
+        })
+    }
+
+    /// Whether it is over the limit when that is asked for the time after so many others.
+    fn is_over(&self, asked: u32) -> bool {
+        let mut left = asked % self.pressure.iter().sum::<u32>();
+        let phase = self.pressure.iter().position(|&length| {
+            let here = left < length;
+            left = left.saturating_sub(length);
+            here
+        });
+        phase.is_some_and(|phase| phase % 2 == 1)
+    }
+}
+
+/// `maxmemory` where it is limited; what is used is far from it.
+const LIMIT: usize = 1 << 20;
+
+thread_local! {
+    /// The limit of the run that is under way, and how often what is used was asked for.
+    static MEMORY: RefCell<(Option<Memory>, u32)> = RefCell::default();
+}
+
+/// [`Environment::used_memory`]: a number that all threads read and change.
+fn used_memory() -> usize {
+    trace::use_memory();
+    MEMORY.with_borrow_mut(|(memory, asked)| {
+        let over = memory.as_ref().is_some_and(|memory| memory.is_over(*asked));
+        *asked += 1;
+        if over { LIMIT * 2 } else { LIMIT / 2 }
+    })
+}
+
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Scenario { shards, clients, ticks, tick, order, fragments, spurious, events, fine } = self;
+        let Scenario { shards, clients, ticks, tick, order, fragments, spurious, events, memory, fine } =
+            self;
         writeln!(
             f,
             "shards {shards} order {order:?} ticks {ticks} of {tick} ms fragments {fragments} spurious {spurious} \
-             events {events} fine {fine}"
+             events {events} fine {fine} memory {memory:?}"
         )?;
         for (number, Script { shard, bursts, eager, leaves }) in clients.iter().enumerate() {
             writeln!(f, "client {number} on shard {shard}, eager {eager}, leaves {leaves:?}")?;
@@ -380,12 +439,17 @@ impl Simulation {
         if scenario.events {
             config.settings.notify_keyspace_events = Class::KEYSPACE | Class::KEYEVENT | Class::ALL;
         }
+        if let Some(memory) = &scenario.memory {
+            config.settings.maxmemory = LIMIT as u64;
+            config.settings.maxmemory_policy = memory.policy;
+        }
+        MEMORY.set((scenario.memory.clone(), 0));
         let now = Now { unix: BEGINNING, micros: 0, mono: 5_000_000 };
         let bells: Vec<Arc<Chime>> = (0..scenario.shards).map(|_| Arc::default()).collect();
         let witness = Arc::new(Witness::default());
         let limits = Limits { order: scenario.order, looks: 1, patience: 1, stay_batches: 2 };
         let rung = bells.iter().map(|bell| bell.clone() as Arc<dyn Bell>).collect();
-        let environment = Environment::isolated();
+        let environment = Environment { used_memory, ..Environment::isolated() };
         let (threads, boxes) =
             several::threads(&config, &environment, SEED, now, rung, limits, Some(&witness));
         let clients =
@@ -627,10 +691,11 @@ impl Simulation {
         Ok(())
     }
 
-    /// Time passes until everybody who waits with a timeout has been answered, and keys are filled until everybody
+    /// Memory is plentiful, time passes until everybody who waits with a timeout has been answered, and keys are filled until everybody
     /// else has been served.
     fn heal(&mut self, schedule: &mut dyn Schedule, trace: &mut Trace) -> Result<(), Fault> {
         self.ticks = 0;
+        MEMORY.with_borrow_mut(|(memory, _)| *memory = None);
         for _ in 0..HEALING {
             if self.everybody_is_answered() {
                 return Ok(());
@@ -712,8 +777,11 @@ impl Simulation {
             ids: clients.clone().map(|client| client.id).collect(),
             left: clients.clone().map(|client| client.left).collect(),
             frames: clients.clone().map(|client| client.frames.clone()).collect(),
-            operations: clients.map(|client| client.operations.clone()).collect(),
+            operations: clients.clone().map(|client| client.operations.clone()).collect(),
             publishes: self.scenario.events,
+            policy: self.scenario.memory.as_ref().map(|memory| memory.policy),
+            shards: self.scenario.shards,
+            accepted_by: clients.clone().map(|client| client.script.shard).collect(),
             events: self.witness.take(),
         }
     }

@@ -38,7 +38,8 @@ const FREEING_MICROS: u64 = 20_000;
 const FREEING_LOOK: u64 = 50;
 
 const NOAUTH: CommandError = CommandError::Text("NOAUTH Authentication required.");
-const OOM: CommandError = CommandError::Text("OOM command not allowed when used memory > 'maxmemory'.");
+const OOM_TEXT: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+const OOM: CommandError = CommandError::Text(OOM_TEXT);
 const NO_MULTI: CommandError = CommandError::Text("ERR Command not allowed inside a transaction");
 
 const NO_DATA_FOR_MONITORS: CommandError = CommandError::Text("ERR Replica can't interact with the keyspace");
@@ -52,6 +53,11 @@ pub enum Admitted {
     Postpone,
     /// An EXEC is refused: its transaction ends with this error.
     Abort(&'static Command, CommandError),
+}
+
+/// Whether a command was refused because memory is short: an EXEC says so at the end of its own error.
+pub fn is_for_memory(error: &CommandError) -> bool {
+    error.text().ends_with(OOM_TEXT.as_bytes())
 }
 
 /// How large a request may be: less for clients that have not authenticated.
@@ -191,7 +197,7 @@ impl Shard {
         if self.is_monitored() && !kevy::bug!(RefusedExecUnshown) {
             self.feed_monitors(id, command, args);
         }
-        self.testify(id);
+        self.testify_refusal(id, error);
     }
 
     fn allows_protected(&self, command: &Command, local: bool) -> bool {
@@ -219,7 +225,10 @@ impl Shard {
         let evicted = self.data(0).evict();
         self.commit();
         self.garbage.clear();
-        evicted
+        if let Some((db, key)) = &evicted {
+            self.testify_eviction(*db, key);
+        }
+        evicted.is_some()
     }
 
     /// Evicts until memory is under `maxmemory`, or for [`EVICTION_MICROS`]: then the next turn of the loop goes on,

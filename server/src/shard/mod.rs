@@ -836,7 +836,7 @@ impl Shard {
             }
             Err(error) => {
                 self.write_error(id, &error, &mut out);
-                self.testify(id);
+                self.testify_refusal(id, &error);
             }
         }
         self.put_back(id, out, start);
@@ -1262,7 +1262,10 @@ impl Shard {
                 let _ = self.call_unmonitored(id, waiter.command, args, &mut out);
                 self.testify(id);
             }
-            Err(error) => self.write_error(id, &error, &mut out),
+            Err(error) => {
+                self.write_error(id, &error, &mut out);
+                self.testify_refusal(id, &error);
+            }
         }
         self.put_back(id, out, start);
         if self.conn(id).is_some_and(|conn| conn.waiting == Waiting::Blocked) {
