@@ -69,6 +69,7 @@ impl Model {
         let fails = session.refused || session.dirty;
         match &mut session.queue {
             Some(queue) if !runs_inside_multi(command.id) => {
+                session.asks_memory |= !session.refused && command.flags.contains(Flags::DENYOOM);
                 // What will not run is not kept.
                 if !fails {
                     queue.push(argv.clone());
@@ -104,10 +105,9 @@ impl Model {
 
     /// Whether a command may need more memory, or is an EXEC of one.
     pub(crate) fn needs_memory(&self, conn: usize, command: &Command) -> bool {
-        let needs = |command: &Command| command.flags.contains(Flags::DENYOOM);
-        let queue = self.sessions.get(&conn).and_then(|session| session.queue.as_ref());
-        let mut queued = queue.into_iter().flatten().filter_map(|argv| resolve(argv).ok());
-        needs(command) || command.id == CommandId::Exec && queued.any(needs)
+        let session = self.sessions.get(&conn);
+        command.flags.contains(Flags::DENYOOM)
+            || command.id == CommandId::Exec && session.is_some_and(|session| session.asks_memory)
     }
 
     /// A refusal while commands are being queued makes EXEC abort; a refused EXEC aborts at once, even without MULTI.

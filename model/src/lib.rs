@@ -165,6 +165,9 @@ pub struct Session {
     pub executing: Option<usize>,
     /// A command was refused while queueing: EXEC will abort.
     pub refused: bool,
+    /// A command was queued that may need memory, or was not kept because a watched key was modified: of one of another
+    /// shard's keys the server may not know that yet.
+    asks_memory: bool,
     /// Watched keys; whether the key was there but expired when WATCH came.
     pub watching: BTreeMap<(usize, Bytes), bool>,
     /// A watched key was modified: EXEC will answer null.

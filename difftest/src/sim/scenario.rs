@@ -408,7 +408,8 @@ pub fn small(fine: bool) -> Vec<Small> {
         };
         Small { name, scenario }
     };
-    // As above, with a pressure on memory.
+    // As above, with a pressure on memory: to evict one key takes two looks that find it over the limit, and to refuse a
+    // command takes four.
     let limited = |name, policy, pressure: &[u32], clients: &[(usize, &str)]| {
         let Small { name, scenario } = scenario(name, 2, 0, clients);
         let memory = Some(Memory { policy, pressure: pressure.to_vec() });
@@ -509,19 +510,19 @@ pub fn small(fine: bool) -> Vec<Small> {
         limited(
             "evict-elsewhere",
             EvictionPolicy::AllkeysRandom,
-            &[2, 1, 1, 1],
-            &[(0, "SET a 1"), (1, "APPEND b 1 | MGET b a")],
+            &[1, 3, 9, 1],
+            &[(0, "SET a 1"), (1, "SET b 1 | APPEND b 1; MGET b a")],
         ),
         limited(
             "evict-watched",
             EvictionPolicy::AllkeysRandom,
-            &[3, 1, 9, 1],
+            &[2, 2, 20, 1],
             &[(0, "SET b 1 | WATCH b | MULTI; GET b; EXEC"), (1, "SET a 1")],
         ),
         limited(
             "refuse-served",
             EvictionPolicy::NoEviction,
-            &[2, 3],
+            &[2, 4],
             &[(0, "BLMOVE b a LEFT LEFT 0"), (1, "RPUSH b x | LRANGE b 0 -1")],
         ),
         scenario("three-shards", 3, 0, &[(0, "MSET b 1 c 1"), (1, "MGET c b"), (2, "GET b")]),
