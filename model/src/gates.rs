@@ -80,6 +80,12 @@ impl Model {
         }
     }
 
+    /// Whether a request would be refused if memory were short.
+    pub fn refuses_without_memory(&self, request: &Request) -> bool {
+        let mut short = Model { out_of_memory: true, ..self.clone() };
+        short.check(request.conn, &request.argv).is_err_and(|error| error == OUT_OF_MEMORY)
+    }
+
     fn check(&mut self, conn: usize, argv: &[Bytes]) -> Result<&'static Command, String> {
         let command = resolve(argv)?;
         let session = self.session(conn);

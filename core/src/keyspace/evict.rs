@@ -105,7 +105,9 @@ impl Data<'_> {
         let (_, db, key) = best?;
         let mut data = self.select(db);
         data.keyspace.stats.evicted += 1;
-        if let Some(entry) = data.keyspace.dbs.own_mut(db).remove(&key) {
+        let removed = data.keyspace.dbs.own_mut(db).remove(&key);
+        let expired = removed.as_ref().is_some_and(|entry| entry.is_expired(data.now));
+        if let Some(entry) = removed {
             data.discard(entry);
         }
         let command: &[u8] = if data.settings.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
@@ -113,7 +115,8 @@ impl Data<'_> {
         if !crate::bug!(EvictionSilent) {
             data.notify(Class::EVICTED, "evicted", &key);
         }
-        if !crate::bug!(EvictionUnwatched) {
+        // Who watched it before it expired sees that it is gone; for who did not, nothing has changed.
+        if !expired || crate::bug!(ExpiredEvictedIsModified) {
             data.touched(&key);
         }
         Some((db, key))

@@ -47,6 +47,8 @@ pub struct History {
     pub publishes: bool,
     /// Memory was limited, with this policy.
     pub policy: Option<EvictionPolicy>,
+    /// Up to this of the witness's instants, whoever looked found memory over the limit, and nothing could be evicted.
+    pub starved_until: u64,
     /// How many shards there were, and which of them accepted each client.
     pub shards: usize,
     pub accepted_by: Vec<usize>,
@@ -274,7 +276,7 @@ impl<'h> Replay<'h> {
             return Ok(());
         }
         if event.happened == Happened::Refused {
-            self.check_refusal(client, now).map_err(|why| format!("{why}: {event:?}"))?;
+            self.check_refusal(client, event).map_err(|why| format!("{why}: {event:?}"))?;
             self.refused.insert((client, event.number));
             if self.done[client] + 1 < event.number {
                 return Ok(());
@@ -384,11 +386,16 @@ impl<'h> Replay<'h> {
     }
 
     /// Before a command is refused for want of memory, at least its own shard has evicted whatever it may.
-    fn check_refusal(&self, client: usize, now: i64) -> Result<(), String> {
+    fn check_refusal(&self, client: usize, event: &Event) -> Result<(), String> {
         if self.history.policy.is_none() {
             return Err("memory is not limited".into());
         }
-        let shard = self.history.accepted_by[client];
+        // An EXEC that monitors elsewhere are shown is refused before its place in the order.
+        let operation = self.history.operations[client].get(event.number as usize - 1);
+        if operation.is_some_and(|operation| operation.argv[0] == b"EXEC") && !self.monitors.is_empty() {
+            return Ok(());
+        }
+        let (shard, now) = (self.history.accepted_by[client], event.clock as i64);
         let mut keys = self.model.dbs.iter().flatten();
         let left = keys.find(|(key, entry)| {
             self.realm.keyspace.dbs.home(key) == shard
@@ -408,6 +415,14 @@ impl<'h> Replay<'h> {
         let by = self.history.client(event.client).filter(|&by| by != client);
         let operation = by.and_then(|by| self.history.operations[by].get(event.number as usize - 1));
         let word: &[u8] = if done.happened == Happened::Closed { b"KILL" } else { b"UNBLOCK" };
+        // It came too late: the client's time was up.
+        let in_vain = by.is_some_and(|by| {
+            let reply = self.frames[by].iter().find(|frame| !is_message(frame));
+            word == b"UNBLOCK" && self.done[by] + 1 == event.number && reply == Some(&Frame::Int(0))
+        });
+        if in_vain {
+            return false;
+        }
         operation.is_some_and(|operation| {
             operation.argv.get(1).is_some_and(|given| given == word)
                 && self.target(&operation.argv) == Some(client)
@@ -475,6 +490,12 @@ impl<'h> Replay<'h> {
         };
         let request = Request { conn: client, now, argv: operation.argv.clone() };
         self.model.out_of_memory = self.refused.remove(&(client, self.done[client]));
+        if self.instant < self.history.starved_until
+            && !self.model.out_of_memory
+            && self.model.refuses_without_memory(&request)
+        {
+            return Err(format!("client {client}: executed without memory: {}", show(&request.argv)));
+        }
         self.step(&request)?;
         self.model.out_of_memory = false;
         // Those refused behind it were told of before.

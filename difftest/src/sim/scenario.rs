@@ -410,8 +410,8 @@ pub fn small(fine: bool) -> Vec<Small> {
     };
     // As above, with a pressure on memory: to evict one key takes two looks that find it over the limit, and to refuse a
     // command takes four.
-    let limited = |name, policy, pressure: &[u32], clients: &[(usize, &str)]| {
-        let Small { name, scenario } = scenario(name, 2, 0, clients);
+    let limited = |name, policy, pressure: &[u32], ticks, clients: &[(usize, &str)]| {
+        let Small { name, scenario } = scenario(name, 2, ticks, clients);
         let memory = Some(Memory { policy, pressure: pressure.to_vec() });
         Small { name, scenario: Scenario { memory, ..scenario } }
     };
@@ -511,18 +511,28 @@ pub fn small(fine: bool) -> Vec<Small> {
             "evict-elsewhere",
             EvictionPolicy::AllkeysRandom,
             &[1, 3, 9, 1],
+            0,
             &[(0, "SET a 1"), (1, "SET b 1 | APPEND b 1; MGET b a")],
         ),
         limited(
             "evict-watched",
             EvictionPolicy::AllkeysRandom,
             &[2, 2, 20, 1],
+            0,
             &[(0, "SET b 1 | WATCH b | MULTI; GET b; EXEC"), (1, "SET a 1")],
+        ),
+        limited(
+            "evict-expired",
+            EvictionPolicy::AllkeysRandom,
+            &[2, 2, 20, 1],
+            1,
+            &[(0, "SET a 1 PX 3 | WATCH a | MULTI; GET a; EXEC"), (1, "GET a")],
         ),
         limited(
             "refuse-served",
             EvictionPolicy::NoEviction,
             &[2, 4],
+            0,
             &[(0, "BLMOVE b a LEFT LEFT 0"), (1, "RPUSH b x | LRANGE b 0 -1")],
         ),
         scenario("three-shards", 3, 0, &[(0, "MSET b 1 c 1"), (1, "MGET c b"), (2, "GET b")]),

@@ -15,7 +15,7 @@ use kevy_server::order::place::Visitor;
 use kevy_server::reactor::several::{self, Bell, Limits};
 use kevy_server::reactor::{Handle, IoEvent, Reactor};
 use kevy_server::shard::conn::{ClientId, ConnId, Peer, Waiting};
-use kevy_server::shard::witness::Witness;
+use kevy_server::shard::witness::{Event, Witness};
 use kevy_server::shard::{Environment, Now, SendBuf, Shard};
 
 use super::fiber::{self, Fiber, Panicked, Pause};
@@ -305,8 +305,17 @@ impl Memory {
         let limited = choices.below(6) == 0;
         limited.then(|| Memory {
             policy: policies[choices.below(4) as usize],
-            pressure: (0..2 * (1 + choices.below(4))).map(|_| 1 + choices.below(12)).collect(),
+            pressure: if choices.below(4) == 0 {
+                vec![0, 1]
+            } else {
+                (0..2 * (1 + choices.below(4))).map(|_| 1 + choices.below(12)).collect()
+            },
         })
+    }
+
+    /// Whether whoever looks finds too much used, and nothing can be done about it.
+    fn starves(&self) -> bool {
+        self.policy == EvictionPolicy::NoEviction && self.pressure[0] == 0 && self.pressure.len() == 2
     }
 
     /// Whether it is over the limit when that is asked for the time after so many others.
@@ -410,6 +419,8 @@ pub struct Simulation {
     bells: Vec<Arc<Chime>>,
     boxes: Vec<Visitor<Shard>>,
     witness: Arc<Witness>,
+    /// What it told as long as memory was limited.
+    told: Vec<Event>,
     scenario: Scenario,
     ticks: u32,
     /// For so many steps, threads may wake for no reason.
@@ -474,7 +485,18 @@ impl Simulation {
         let threads = threads.collect();
         let scenario = scenario.clone();
         let (ticks, spurious) = (scenario.ticks, if scenario.spurious { SPURIOUS } else { 0 });
-        Simulation { world, threads, bells, boxes, witness, scenario, ticks, spurious, steps: 0 }
+        Simulation {
+            world,
+            threads,
+            bells,
+            boxes,
+            witness,
+            told: Vec::new(),
+            scenario,
+            ticks,
+            spurious,
+            steps: 0,
+        }
     }
 
     /// Everything from the first request to the last trace of the clients, and what was seen.
@@ -696,6 +718,7 @@ impl Simulation {
     fn heal(&mut self, schedule: &mut dyn Schedule, trace: &mut Trace) -> Result<(), Fault> {
         self.ticks = 0;
         MEMORY.with_borrow_mut(|(memory, _)| *memory = None);
+        self.told = self.witness.take();
         for _ in 0..HEALING {
             if self.everybody_is_answered() {
                 return Ok(());
@@ -773,16 +796,19 @@ impl Simulation {
     fn history(&self) -> History {
         let world = self.world.borrow();
         let clients = world.clients.iter();
+        let memory = self.scenario.memory.as_ref();
+        let limited = self.told.iter().map(|event| event.at.instant + 1).max().unwrap_or_default();
         History {
             ids: clients.clone().map(|client| client.id).collect(),
             left: clients.clone().map(|client| client.left).collect(),
             frames: clients.clone().map(|client| client.frames.clone()).collect(),
             operations: clients.clone().map(|client| client.operations.clone()).collect(),
             publishes: self.scenario.events,
-            policy: self.scenario.memory.as_ref().map(|memory| memory.policy),
+            policy: memory.map(|memory| memory.policy),
+            starved_until: if memory.is_some_and(Memory::starves) { limited } else { 0 },
             shards: self.scenario.shards,
             accepted_by: clients.clone().map(|client| client.script.shard).collect(),
-            events: self.witness.take(),
+            events: self.told.iter().cloned().chain(self.witness.take()).collect(),
         }
     }
 }

@@ -143,7 +143,8 @@ impl Shard {
         decoder: &Decoder,
     ) -> usize {
         // Each command would be looked at before it is executed: together they are where none would be refused.
-        if !self.may_run_together(id) || self.exceeds_memory(bytes.len()) {
+        let may_be_refused = self.exceeds_memory(bytes.len()) && !kevy::bug!(BatchBeyondMemory);
+        if !self.may_run_together(id) || may_be_refused {
             return 0;
         }
         let mut members = Vec::with_capacity(batch.commands.len());
