@@ -143,8 +143,7 @@ impl Shard {
         decoder: &Decoder,
     ) -> usize {
         // Each command would be looked at before it is executed: together they are where none would be refused.
-        let may_be_refused = self.exceeds_memory(bytes.len()) && !kevy::bug!(BatchBeyondMemory);
-        if !self.may_run_together(id) || may_be_refused {
+        if !self.may_run_together(id) || self.exceeds_memory(bytes.len()) && !kevy::bug!(BatchBeyondMemory) {
             return 0;
         }
         let mut members = Vec::with_capacity(batch.commands.len());
