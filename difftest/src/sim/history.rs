@@ -6,6 +6,10 @@
 //! nobody has waited longer: between a push and that, things may happen elsewhere, and nobody can tell from a client who
 //! began to wait only then.
 //!
+//! Which keys were evicted, and which commands refused for want of memory, is for the witness to say. What was refused must
+//! have changed nothing, and what was evicted must have been there, under a policy that allows it, and be gone for
+//! everybody from that place on.
+//!
 //! [`History::search`] believes nobody: it looks for *some* order that respects time and in which the model answers the
 //! same. It takes exponential time, so it is for short histories, and there a wrong claim of the first judge would show.
 
@@ -14,7 +18,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kevy::keyspace::EvictionPolicy;
 use kevy::resp::Frame;
-use kevy_model::{Delivery, Entry, Model, Request, Step, judge};
+use kevy_model::{Blocked, Delivery, Entry, Model, Request, Step, judge};
 use kevy_server::shard::conn::ClientId;
 use kevy_server::shard::realm::Realm;
 use kevy_server::shard::witness::{At, Event, Happened};
@@ -158,8 +162,8 @@ impl History {
         Ok(())
     }
 
-    /// Looks for an order that explains what was seen. `None`: there are too many possibilities, or time has a part in
-    /// it.
+    /// Looks for an order that explains what was seen. `None`: there are too many possibilities, or time or a limit on
+    /// memory has a part in it.
     pub fn search(&self, most: usize) -> Option<bool> {
         let times =
             |operation: &Operation| operation.argv.iter().any(|arg| arg == b"PX" || arg == b"PEXPIRE");
@@ -167,7 +171,7 @@ impl History {
         if self.operations.iter().flatten().any(|operation| times(operation) || acts_on_others(operation)) {
             return None;
         }
-        // Which keys were evicted is seen by nobody.
+        // Nobody sees which keys were evicted, nor whether a client that has left was refused.
         if self.policy.is_some() {
             return None;
         }
@@ -366,13 +370,10 @@ impl<'h> Replay<'h> {
             return Err(format!("{:?} does not allow it", self.history.policy));
         }
         if self.model.owed().contains(&(db, key.to_vec())) {
-            let waiting = self.model.sessions.iter().filter(|(_, session)| {
-                session
-                    .blocked
-                    .as_ref()
-                    .is_some_and(|waits| waits.db == db && waits.keys.contains(&key.to_vec()))
-            });
-            self.deprived.extend(waiting.map(|(&client, _)| client));
+            let waits = |waits: &Blocked| waits.db == db && waits.keys.iter().any(|one| one == key);
+            let sessions = self.model.sessions.iter();
+            let deprived = sessions.filter(|(_, session)| session.blocked.as_ref().is_some_and(waits));
+            self.deprived.extend(deprived.map(|(&client, _)| client));
         }
         let step = self.model.evict(db, key)?;
         self.delivered(step)
@@ -490,11 +491,12 @@ impl<'h> Replay<'h> {
         };
         let request = Request { conn: client, now, argv: operation.argv.clone() };
         self.model.out_of_memory = self.refused.remove(&(client, self.done[client]));
-        if self.instant < self.history.starved_until
-            && !self.model.out_of_memory
-            && self.model.refuses_without_memory(&request)
+        let starved = self.instant < self.history.starved_until;
+        if (starved || self.model.out_of_memory)
+            && self.model.refuses_without_memory(&request) != self.model.out_of_memory
         {
-            return Err(format!("client {client}: executed without memory: {}", show(&request.argv)));
+            let (argv, refused) = (show(&request.argv), self.model.out_of_memory);
+            return Err(format!("client {client}: {argv}: refused for want of memory: {refused}"));
         }
         self.step(&request)?;
         self.model.out_of_memory = false;

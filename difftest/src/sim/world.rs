@@ -713,8 +713,8 @@ impl Simulation {
         Ok(())
     }
 
-    /// Memory is plentiful, time passes until everybody who waits with a timeout has been answered, and keys are filled until everybody
-    /// else has been served.
+    /// Memory is plentiful, time passes until everybody who waits with a timeout has been answered, and keys are filled
+    /// until everybody else has been served.
     fn heal(&mut self, schedule: &mut dyn Schedule, trace: &mut Trace) -> Result<(), Fault> {
         self.ticks = 0;
         MEMORY.with_borrow_mut(|(memory, _)| *memory = None);

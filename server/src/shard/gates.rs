@@ -113,6 +113,7 @@ impl Shard {
             let conn = self.conns[id.0 as usize].as_deref().expect("the command came from it");
             let needs_memory = |command: &Command| command.flags.contains(Flags::DENYOOM);
             let queued = conn.multi.as_ref().filter(|_| command.id == CommandId::Exec);
+            // What a watched key of another shard has doomed may have been queued all the same: that is not known here.
             let queued = queued.is_some_and(|multi| multi.queue.iter().any(|one| needs_memory(one.command)));
             if needs_memory(command) || (queued && !kevy::bug!(ExecBeyondMemory)) {
                 return self.refuse(id, Some(command), OOM);
@@ -166,7 +167,12 @@ impl Shard {
         error: CommandError,
     ) -> Result<Admitted, CommandError> {
         let conn = self.conns[id.0 as usize].as_deref_mut().expect("the command came from it");
-        if let Some(multi) = &mut conn.multi {
+        // An EXEC leaves no trace of its refusal before it is aborted: if the order is full it is read again, and may be let
+        // in then.
+        let is_exec = command.is_some_and(|command| command.id == CommandId::Exec);
+        if let Some(multi) = &mut conn.multi
+            && !is_exec
+        {
             multi.refused = !kevy::bug!(RefusalsForgotten);
         }
         let Some(command) = command else { return Err(error) };
