@@ -599,6 +599,16 @@ bugs! {
     NoticeLost in Shards;
     /// An append returns before its entry can be seen.
     AppendUncovered in Shards;
+    /// A key that had expired before WATCH counts as modified when it is evicted.
+    ExpiredEvictedIsModified in Shards;
+    /// A pipeline is executed as a batch though memory is short.
+    BatchBeyondMemory in Shards;
+    /// What is refused for want of memory is executed all the same.
+    RefusedIsExecuted in Shards;
+    /// Who waited and is refused for want of memory gets no answer.
+    RefusedWaiterUnanswered in Shards;
+    /// Whoever has evicted a key of another shard puts its box down whatever came for it.
+    EvictorLeavesUnsynced in Shards;
 }
 
 #[cfg(kevy_bugs)]

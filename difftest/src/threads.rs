@@ -261,13 +261,16 @@ pub fn replay(history: &History, redis: &Server) -> Result<u64, String> {
     events.sort_by_key(|event| event.at);
     for event in &events {
         let Some(client) = history.ids.iter().position(|&id| id == event.client) else { continue };
-        match event.happened {
+        match &event.happened {
             // It is sent when it is answered.
             Happened::Blocked => {}
             Happened::Released => return Err(format!("nobody's time was to run out: {event:?}")),
             Happened::Executed => {
                 let operations = &history.operations[client][..event.number as usize];
                 clients[client].execute(operations).map_err(failed)?;
+            }
+            Happened::Refused | Happened::Evicted { .. } => {
+                return Err(format!("memory is not limited: {event:?}"));
             }
             Happened::Closed => {
                 if let Some((_, Frame::Int(id))) = clients[client].wire.take() {

@@ -5,7 +5,7 @@
 //! again from the start, so that a command with several keys takes from the first of them that has something. What it
 //! adds (BLMOVE) is offered in the next round.
 
-use crate::gates::resolve;
+use crate::gates::{OUT_OF_MEMORY, resolve};
 use crate::number::{LongDouble, int, int_from};
 use crate::{Answer, Ask, Bytes, Delivery, Millis, Model, Step, Value, Want};
 
@@ -157,6 +157,19 @@ impl Model {
         Ok(self.take_step())
     }
 
+    /// Runs the command of a client that waits again although nothing is left for it: what was offered to it was evicted
+    /// when room was made for that command.
+    pub fn serve_in_vain(&mut self, conn: usize, now: Millis) -> Result<Step, String> {
+        let blocked = self.session(conn).blocked.clone().ok_or("it waits for nothing")?;
+        let held =
+            |key: &Bytes| self.dbs[blocked.db].get(key).is_some_and(|entry| blocked.on.is(&entry.value));
+        if blocked.keys.iter().any(held) {
+            return Err("there is something for it".into());
+        }
+        self.serve(conn, blocked, now);
+        Ok(self.take_step())
+    }
+
     /// Keys that hold something for a client that waits.
     pub fn owed(&self) -> Vec<(usize, Bytes)> {
         let blocked = self.sessions.values().filter_map(|session| session.blocked.as_ref());
@@ -175,7 +188,7 @@ impl Model {
             return;
         }
         let before = self.deliveries.len();
-        let want = self.call(conn, now, &blocked.argv, true, None).unwrap_or_else(Want::Error);
+        let want = self.call_served(conn, now, &blocked.argv).unwrap_or_else(Want::Error);
         match &mut self.session(conn).blocked {
             // It waits again: at the end of the queue, but not for longer.
             Some(again) => again.deadline = blocked.deadline,
@@ -186,6 +199,14 @@ impl Model {
                 self.deliveries.extend(messages);
             }
         }
+    }
+
+    /// Whether there is memory for what a command may add is looked at again when it is served.
+    fn call_served(&mut self, conn: usize, now: Millis, argv: &[Bytes]) -> Answer {
+        if self.out_of_memory && self.needs_memory(conn, resolve(argv)?) {
+            return Err(OUT_OF_MEMORY.into());
+        }
+        self.call(conn, now, argv, true, None)
     }
 
     pub(crate) fn time_out_blocked(&mut self, now: Millis) {

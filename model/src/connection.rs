@@ -35,6 +35,7 @@ impl Session {
             queue: None,
             executing: None,
             refused: false,
+            asks_memory: false,
             watching: BTreeMap::new(),
             dirty: false,
             channels: BTreeSet::new(),

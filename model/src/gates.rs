@@ -7,6 +7,9 @@ use kevy::resp::{Frame, Protocol};
 
 use crate::{Answer, Ask, Bytes, Model, Request, Want, number};
 
+/// What is answered when memory is short.
+pub const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
 /// Finds the command (with its subcommand) and checks the number of arguments.
 pub fn resolve(argv: &[Bytes]) -> Result<&'static Command, String> {
     let mut command = lookup(&argv[0]).ok_or_else(|| unknown_command(argv))?;
@@ -66,6 +69,7 @@ impl Model {
         let fails = session.refused || session.dirty;
         match &mut session.queue {
             Some(queue) if !runs_inside_multi(command.id) => {
+                session.asks_memory |= !session.refused && command.flags.contains(Flags::DENYOOM);
                 // What will not run is not kept.
                 if !fails {
                     queue.push(argv.clone());
@@ -76,12 +80,22 @@ impl Model {
         }
     }
 
+    /// Whether a request would be refused if memory were short.
+    pub fn refuses_without_memory(&self, request: &Request) -> bool {
+        let mut short = Model { out_of_memory: true, ..self.clone() };
+        short.check(request.conn, &request.argv).is_err_and(|error| error == OUT_OF_MEMORY)
+    }
+
     fn check(&mut self, conn: usize, argv: &[Bytes]) -> Result<&'static Command, String> {
         let command = resolve(argv)?;
         let session = self.session(conn);
         if session.queue.is_some() && command.flags.contains(Flags::NO_MULTI) {
             return Err("ERR Command not allowed inside a transaction".into());
         }
+        if self.out_of_memory && self.needs_memory(conn, command) {
+            return Err(OUT_OF_MEMORY.into());
+        }
+        let session = self.session(conn);
         if session.protocol == Protocol::Resp2
             && session.subscriptions() + session.shard_channels.len() > 0
             && !runs_in_subscriber_mode(command.id)
@@ -93,6 +107,13 @@ impl Model {
             ));
         }
         Ok(command)
+    }
+
+    /// Whether a command may need more memory, or is an EXEC of one.
+    pub(crate) fn needs_memory(&self, conn: usize, command: &Command) -> bool {
+        let session = self.sessions.get(&conn);
+        command.flags.contains(Flags::DENYOOM)
+            || command.id == CommandId::Exec && session.is_some_and(|session| session.asks_memory)
     }
 
     /// A refusal while commands are being queued makes EXEC abort; a refused EXEC aborts at once, even without MULTI.

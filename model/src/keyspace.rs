@@ -1,6 +1,6 @@
 //! How rules look at keys and change them: expiry, WATCH, events and waiting clients are seen to here, once.
 
-use crate::{Ask, Bytes, Encodings, Entry, Millis, Model, Value, number};
+use crate::{Ask, Bytes, Encodings, Entry, Millis, Model, Step, Value, number};
 
 pub const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 pub const SYNTAX: &str = "ERR syntax error";
@@ -215,6 +215,15 @@ impl Model {
             self.gone(ask.db, key);
         }
         was
+    }
+
+    /// Evicts a key, for a runner to whom a server tells which. It must be there.
+    pub fn evict(&mut self, db: usize, key: &[u8]) -> Result<Step, String> {
+        self.dbs[db].remove(key).ok_or("there is no such key")?;
+        self.iterations.forget_key(db, key);
+        self.gone(db, key);
+        self.notify('e', "evicted", db, key);
+        Ok(self.take_step())
     }
 
     /// Tells whoever watches the key that it was modified.

@@ -165,6 +165,9 @@ pub struct Session {
     pub executing: Option<usize>,
     /// A command was refused while queueing: EXEC will abort.
     pub refused: bool,
+    /// A command was queued that may need memory, or was not kept because a watched key was modified: of one of another
+    /// shard's keys the server may not know that yet.
+    asks_memory: bool,
     /// Watched keys; whether the key was there but expired when WATCH came.
     pub watching: BTreeMap<(usize, Bytes), bool>,
     /// A watched key was modified: EXEC will answer null.
@@ -192,6 +195,8 @@ pub struct Model {
     pub slack: Millis,
     /// Clients that wait are not served when they can be, but when the runner says so: [`Model::serve_now`].
     pub serves_later: bool,
+    /// Memory is over `maxmemory` and stays so: what may need more is refused. Only the runner knows.
+    pub out_of_memory: bool,
     /// Iterations by SCAN and its like, for their guarantee.
     iterations: scan::Iterations,
     /// Keys added in this step under which clients wait, in order.
@@ -249,6 +254,7 @@ impl Model {
             config: config::default_config(),
             slack: 0,
             serves_later: false,
+            out_of_memory: false,
             iterations: scan::Iterations::default(),
             ready: Vec::new(),
             blocked_so_far: 0,

@@ -54,7 +54,8 @@ pub fn client_unpause(m: &mut Model, _: &Ask) -> Answer {
 }
 
 impl Model {
-    pub(crate) fn is_paused(&self, now: Millis) -> bool {
+    /// Whether commands are held back, and keys stay.
+    pub fn is_paused(&self, now: Millis) -> bool {
         self.pause.is_some_and(|pause| now < pause.until)
     }
 

@@ -13,6 +13,7 @@ impl Session {
     pub(crate) fn end_transaction(&mut self) {
         self.queue = None;
         self.refused = false;
+        self.asks_memory = false;
         self.unwatch();
     }
 

@@ -69,11 +69,11 @@ fn badness(entry: &Entry, now: UnixMillis, settings: &Settings) -> u64 {
 
 impl Data<'_> {
     /// Evicts one key under the current policy: an `evicted` event, and its removal is to be replayed.
-    /// Returns false if there is nothing that may be evicted.
-    pub fn evict(&mut self) -> bool {
+    /// Returns its database and the key; nothing if there is none that may be evicted.
+    pub fn evict(&mut self) -> Option<(usize, Vec<u8>)> {
         let policy = self.settings.maxmemory_policy;
         if policy == EvictionPolicy::NoEviction {
-            return false;
+            return None;
         }
         let samples = match policy {
             EvictionPolicy::AllkeysRandom | EvictionPolicy::VolatileRandom => 1,
@@ -102,10 +102,12 @@ impl Data<'_> {
                 break;
             }
         }
-        let Some((_, db, key)) = best else { return false };
+        let (_, db, key) = best?;
         let mut data = self.select(db);
         data.keyspace.stats.evicted += 1;
-        if let Some(entry) = data.keyspace.dbs.own_mut(db).remove(&key) {
+        let removed = data.keyspace.dbs.own_mut(db).remove(&key);
+        let expired = removed.as_ref().is_some_and(|entry| entry.is_expired(data.now));
+        if let Some(entry) = removed {
             data.discard(entry);
         }
         let command: &[u8] = if data.settings.lazyfree_lazy_eviction { b"UNLINK" } else { b"DEL" };
@@ -113,7 +115,10 @@ impl Data<'_> {
         if !crate::bug!(EvictionSilent) {
             data.notify(Class::EVICTED, "evicted", &key);
         }
-        data.touched(&key);
-        true
+        // Who watched it before it expired sees that it is gone; for who did not, nothing has changed.
+        if !expired || crate::bug!(ExpiredEvictedIsModified) {
+            data.touched(&key);
+        }
+        Some((db, key))
     }
 }

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use kevy::keyspace::EvictionPolicy;
 use kevy::resp::Frame;
 
 use super::history::{Argv, History, show};
@@ -39,8 +40,11 @@ pub struct Judged {
     pub relations: usize,
 }
 
-/// Looks for a circle. `None`: there are commands that this judge does not know.
+/// Looks for a circle. `None`: there are commands that this judge does not know, or keys may have been evicted.
 pub fn judge(history: &History) -> Option<Result<Judged, String>> {
+    if history.policy.is_some_and(|policy| policy != EvictionPolicy::NoEviction) {
+        return None;
+    }
     let mut transactions = Vec::new();
     for client in 0..history.operations.len() {
         collect(history, client, &mut transactions)?;

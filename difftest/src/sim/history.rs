@@ -6,18 +6,24 @@
 //! nobody has waited longer: between a push and that, things may happen elsewhere, and nobody can tell from a client who
 //! began to wait only then.
 //!
+//! Which keys were evicted, and which commands refused for want of memory, is for the witness to say. What was refused must
+//! have changed nothing, and what was evicted must have been there, under a policy that allows it, and be gone for
+//! everybody from that place on.
+//!
 //! [`History::search`] believes nobody: it looks for *some* order that respects time and in which the model answers the
 //! same. It takes exponential time, so it is for short histories, and there a wrong claim of the first judge would show.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use kevy::keyspace::EvictionPolicy;
 use kevy::resp::Frame;
-use kevy_model::{Delivery, Model, Request, Step, judge};
+use kevy_model::{Blocked, Delivery, Entry, Model, Request, Step, judge};
 use kevy_server::shard::conn::ClientId;
+use kevy_server::shard::realm::Realm;
 use kevy_server::shard::witness::{At, Event, Happened};
 
-use super::scenario::argv;
+use super::scenario::{argv, realm};
 use super::world::{address, is_message};
 
 pub type Argv = Vec<Vec<u8>>;
@@ -43,6 +49,13 @@ pub struct History {
     pub frames: Vec<Vec<Frame>>,
     /// Keyspace events were published.
     pub publishes: bool,
+    /// Memory was limited, with this policy.
+    pub policy: Option<EvictionPolicy>,
+    /// Up to this of the witness's instants, whoever looked found memory over the limit, and nothing could be evicted.
+    pub starved_until: u64,
+    /// How many shards there were, and which of them accepted each client.
+    pub shards: usize,
+    pub accepted_by: Vec<usize>,
     pub events: Vec<Event>,
 }
 
@@ -92,7 +105,10 @@ impl History {
         events.sort_by_key(|event| event.at);
         let mut text = String::new();
         for Event { at, clock, client, number, happened } in events {
-            let Some(client) = self.client(client) else { continue };
+            let Some(client) = self.client(client) else {
+                text += &format!("{:>4}.{} {:>4} {happened:?}\n", at.position, at.member, at.instant);
+                continue;
+            };
             let argv = (number as usize).checked_sub(1).and_then(|at| self.operations[client].get(at));
             let argv = argv.map(|operation| show(&operation.argv)).unwrap_or_default();
             let (At { position, member, instant }, clock) = (at, clock % 1_000_000);
@@ -125,6 +141,7 @@ impl History {
                 return Err(format!("the clock went back from {clock} at {event:?}"));
             }
             clock = event.clock;
+            // What was refused for want of memory has changed nothing: it fits everywhere.
             if !matches!(event.happened, Happened::Executed | Happened::Blocked)
                 || !known.insert((event.client, event.number))
             {
@@ -145,13 +162,17 @@ impl History {
         Ok(())
     }
 
-    /// Looks for an order that explains what was seen. `None`: there are too many possibilities, or time has a part in
-    /// it.
+    /// Looks for an order that explains what was seen. `None`: there are too many possibilities, or time or a limit on
+    /// memory has a part in it.
     pub fn search(&self, most: usize) -> Option<bool> {
         let times =
             |operation: &Operation| operation.argv.iter().any(|arg| arg == b"PX" || arg == b"PEXPIRE");
         let acts_on_others = |operation: &Operation| operation.argv[0] == b"CLIENT";
         if self.operations.iter().flatten().any(|operation| times(operation) || acts_on_others(operation)) {
+            return None;
+        }
+        // Nobody sees which keys were evicted, nor whether a client that has left was refused.
+        if self.policy.is_some() {
             return None;
         }
         let clients = self.operations.len();
@@ -196,6 +217,12 @@ struct Replay<'h> {
     monitors: BTreeSet<usize>,
     /// By CLIENT KILL.
     killed: BTreeSet<usize>,
+    /// Commands, by client and number, that were refused for want of memory and whose turn has not come.
+    refused: BTreeSet<(usize, u64)>,
+    /// Clients for whom something was there until it was evicted.
+    deprived: BTreeSet<usize>,
+    /// Knows which shard a key is at home in.
+    realm: Realm,
     /// When what is followed happened.
     instant: u64,
 }
@@ -219,12 +246,19 @@ impl<'h> Replay<'h> {
             queued: vec![None; history.operations.len()],
             monitors: BTreeSet::new(),
             killed: BTreeSet::new(),
+            refused: BTreeSet::new(),
+            deprived: BTreeSet::new(),
+            realm: realm(history.shards.max(1)),
             instant: 0,
         }
     }
 
     /// `rest` is what happened after it.
     fn follow(&mut self, event: &Event, rest: &[Event]) -> Result<(), String> {
+        if let Happened::Evicted { db, key } = &event.happened {
+            let evicted = self.evict(*db, key, event.clock as i64);
+            return evicted.map_err(|why| format!("{} was evicted: {why}: {event:?}", key.escape_ascii()));
+        }
         let Some(client) = self.history.client(event.client) else { return Ok(()) };
         let now = event.clock as i64;
         self.instant = event.at.instant;
@@ -245,12 +279,18 @@ impl<'h> Replay<'h> {
             }
             return Ok(());
         }
+        if event.happened == Happened::Refused {
+            self.check_refusal(client, event).map_err(|why| format!("{why}: {event:?}"))?;
+            self.refused.insert((client, event.number));
+            if self.done[client] + 1 < event.number {
+                return Ok(());
+            }
+        }
         match event.happened {
-            Happened::Executed | Happened::Blocked => {
-                if self.done[client] == event.number && event.happened == Happened::Executed {
-                    let served = self.model.serve_now(client, now);
-                    let step = served.map_err(|why| format!("client {client}: {why}: {event:?}"))?;
-                    return self.delivered(step);
+            Happened::Executed | Happened::Blocked | Happened::Refused => {
+                if self.done[client] == event.number {
+                    let served = self.serve(client, event);
+                    return served.map_err(|why| format!("client {client}: {why}: {event:?}"));
                 }
                 self.check_debts(client, event)?;
                 // What was refused or queued before it concerned nobody else.
@@ -269,7 +309,7 @@ impl<'h> Replay<'h> {
                 if event.happened == Happened::Blocked && !blocked {
                     return Err(format!("client {client} waits and should not: {event:?}"));
                 }
-                if event.happened == Happened::Executed && blocked {
+                if event.happened != Happened::Blocked && blocked {
                     return Err(format!("client {client} was answered and should wait: {event:?}"));
                 }
                 Ok(())
@@ -297,17 +337,93 @@ impl<'h> Replay<'h> {
                 self.model.disconnect(client);
                 Ok(())
             }
+            Happened::Evicted { .. } => unreachable!("that is no client's"),
         }
+    }
+
+    /// A client that waited is served, waits again, or is refused for want of memory.
+    fn serve(&mut self, client: usize, event: &Event) -> Result<(), String> {
+        let now = event.clock as i64;
+        self.model.out_of_memory = self.refused.remove(&(client, event.number));
+        let in_vain = self.deprived.remove(&client);
+        let step = match self.model.serve_in_vain(client, now) {
+            Ok(step) if in_vain => step,
+            // Only an eviction right before takes away what somebody is called for.
+            Ok(_) => return Err("it was called for nothing".into()),
+            Err(_) => self.model.serve_now(client, now)?,
+        };
+        self.model.out_of_memory = false;
+        let waits = self.model.sessions.get(&client).is_some_and(|session| session.blocked.is_some());
+        if waits != (event.happened == Happened::Blocked) {
+            return Err(format!("it waits again: {waits}"));
+        }
+        self.delivered(step)
+    }
+
+    /// A key that was there is evicted, under a policy that allows it.
+    fn evict(&mut self, db: usize, key: &[u8], now: i64) -> Result<(), String> {
+        if self.model.is_paused(now) {
+            return Err("everything is paused".into());
+        }
+        let entry = self.model.dbs[db].get(key).ok_or("it is not there")?;
+        if !self.may_be_evicted(entry) {
+            return Err(format!("{:?} does not allow it", self.history.policy));
+        }
+        if self.model.owed().contains(&(db, key.to_vec())) {
+            let waits = |waits: &Blocked| waits.db == db && waits.keys.iter().any(|one| one == key);
+            let sessions = self.model.sessions.iter();
+            let deprived = sessions.filter(|(_, session)| session.blocked.as_ref().is_some_and(waits));
+            self.deprived.extend(deprived.map(|(&client, _)| client));
+        }
+        let step = self.model.evict(db, key)?;
+        self.delivered(step)
+    }
+
+    fn may_be_evicted(&self, entry: &Entry) -> bool {
+        match self.history.policy {
+            None | Some(EvictionPolicy::NoEviction) => false,
+            Some(policy) => !policy.is_volatile() || entry.deadline.is_some(),
+        }
+    }
+
+    /// Before a command is refused for want of memory, at least its own shard has evicted whatever it may.
+    fn check_refusal(&self, client: usize, event: &Event) -> Result<(), String> {
+        if self.history.policy.is_none() {
+            return Err("memory is not limited".into());
+        }
+        // An EXEC that monitors elsewhere are shown is refused before its place in the order.
+        let operation = self.history.operations[client].get(event.number as usize - 1);
+        if operation.is_some_and(|operation| operation.argv[0] == b"EXEC") && !self.monitors.is_empty() {
+            return Ok(());
+        }
+        let (shard, now) = (self.history.accepted_by[client], event.clock as i64);
+        let mut keys = self.model.dbs.iter().flatten();
+        let left = keys.find(|(key, entry)| {
+            self.realm.keyspace.dbs.home(key) == shard
+                && entry.deadline.is_none_or(|deadline| now <= deadline)
+                && self.may_be_evicted(entry)
+        });
+        left.map_or(Ok(()), |(key, _)| Err(format!("refused, though {} could go", key.escape_ascii())))
     }
 
     /// Whether a client was closed or unblocked by the command that was executed next, whose effects are told before it.
     fn is_done_by_next(&self, client: usize, done: &Event, rest: &[Event]) -> bool {
-        let effect = |event: &&Event| matches!(event.happened, Happened::Closed | Happened::Released);
+        let effect = |event: &&Event| {
+            matches!(event.happened, Happened::Closed | Happened::Released | Happened::Evicted { .. })
+        };
         let next = rest.iter().find(|event| !effect(event));
         let Some(event) = next.filter(|event| event.at.position == done.at.position) else { return false };
         let by = self.history.client(event.client).filter(|&by| by != client);
         let operation = by.and_then(|by| self.history.operations[by].get(event.number as usize - 1));
         let word: &[u8] = if done.happened == Happened::Closed { b"KILL" } else { b"UNBLOCK" };
+        // It came too late: the client's time was up.
+        let in_vain = by.is_some_and(|by| {
+            let reply = self.frames[by].iter().find(|frame| !is_message(frame));
+            word == b"UNBLOCK" && self.done[by] + 1 == event.number && reply == Some(&Frame::Int(0))
+        });
+        if in_vain {
+            return false;
+        }
         operation.is_some_and(|operation| {
             operation.argv.get(1).is_some_and(|given| given == word)
                 && self.target(&operation.argv) == Some(client)
@@ -374,7 +490,21 @@ impl<'h> Replay<'h> {
             return Err(format!("client {client} never sent command {}", number + 1));
         };
         let request = Request { conn: client, now, argv: operation.argv.clone() };
-        self.step(&request)
+        self.model.out_of_memory = self.refused.remove(&(client, self.done[client]));
+        let starved = self.instant < self.history.starved_until;
+        if (starved || self.model.out_of_memory)
+            && self.model.refuses_without_memory(&request) != self.model.out_of_memory
+        {
+            let (argv, refused) = (show(&request.argv), self.model.out_of_memory);
+            return Err(format!("client {client}: {argv}: refused for want of memory: {refused}"));
+        }
+        self.step(&request)?;
+        self.model.out_of_memory = false;
+        // Those refused behind it were told of before.
+        while self.refused.contains(&(client, self.done[client] + 1)) {
+            self.execute(client, now)?;
+        }
+        Ok(())
     }
 
     fn step(&mut self, request: &Request) -> Result<(), String> {
@@ -457,6 +587,9 @@ impl<'h> Replay<'h> {
         let in_transaction = self.model.sessions.get(&client).is_some_and(|session| session.queue.is_some());
         if in_transaction && argv[0] != b"MULTI" {
             self.queued[client].get_or_insert_default().push(argv.clone());
+            return Ok(());
+        }
+        if self.model.out_of_memory && argv[0] != b"EXEC" {
             return Ok(());
         }
         let mut lines = Vec::new();

@@ -91,9 +91,9 @@ fn random_schedules(options: &Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     }
-    let Counts { runs, steps, operations, searched, too_long, judged } = counts;
+    let Counts { runs, steps, operations, searched, too_long, judged, evicted, refused } = counts;
     println!(
-        "seeds {runs} steps {steps} operations {operations} searched {searched} too long {too_long} judged {judged} in {:.1} s",
+        "seeds {runs} steps {steps} operations {operations} searched {searched} too long {too_long} judged {judged} evicted {evicted} refused {refused} in {:.1} s",
         started.elapsed().as_secs_f64()
     );
     ExitCode::SUCCESS

@@ -22,6 +22,7 @@ pub mod schedule;
 pub mod trace;
 pub mod world;
 
+use kevy_server::shard::witness::Happened;
 use trace::Trace;
 use world::{Fault, Property, Scenario, Simulation};
 
@@ -36,6 +37,9 @@ pub struct Counts {
     pub too_long: u64,
     /// Transactions that the third judge has looked at.
     pub judged: u64,
+    /// Keys that were evicted, and commands that were refused for want of memory.
+    pub evicted: u64,
+    pub refused: u64,
 }
 
 /// Histories up to this length are searched, and how many states are looked at most.
@@ -149,6 +153,9 @@ pub fn shrink(scenario: &Scenario, property: Property, seed: u64) -> Scenario {
         if least.events {
             smaller.push(Scenario { events: false, ..least.clone() });
         }
+        if least.memory.is_some() {
+            smaller.push(Scenario { memory: None, ..least.clone() });
+        }
         if least.fragments {
             smaller.push(Scenario { fragments: false, ..least.clone() });
         }
@@ -167,6 +174,10 @@ fn judge(history: &history::History, steps: u64, counts: &mut Counts) -> Result<
     counts.runs += 1;
     counts.steps += steps;
     counts.operations += history.answered() as u64;
+    for event in &history.events {
+        counts.evicted += u64::from(matches!(event.happened, Happened::Evicted { .. }));
+        counts.refused += u64::from(event.happened == Happened::Refused);
+    }
     let verdict = history
         .check()
         .map_err(|text| Fault { property: Property::Order, text: format!("{text}\n{}", history.text()) });

@@ -1,15 +1,20 @@
 //! What clients send: random scenarios by a seed, and small ones of which all schedules are run.
 
-use kevy::keyspace::Slice;
+use kevy::keyspace::{EvictionPolicy, Slice};
 use kevy_model::generator::{Choices, Prng};
 use kevy_server::shard::realm::Realm;
 
 use super::history::Argv;
-use super::world::{SEED, Scenario, Script, address};
+use super::world::{Memory, SEED, Scenario, Script, address};
+
+/// One of so many shards' keyspaces: it knows which of them a key is at home in.
+pub fn realm(shards: usize) -> Realm {
+    Realm::slice(1, SEED, Slice { index: 0, count: shards })
+}
 
 /// Keys by the shard that they are at home in, the same number in each.
 pub fn keys(shards: usize, prefix: &str, each: usize) -> Vec<Vec<String>> {
-    let realm = Realm::slice(1, SEED, Slice { index: 0, count: shards });
+    let realm = realm(shards);
     let mut keys = vec![Vec::new(); shards];
     for number in 0.. {
         let key = format!("{prefix}{number}");
@@ -39,6 +44,9 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
     let events = !appends && writer.choices.below(4) == 0;
     // Nobody tells when keys expire that nobody asks for.
     writer.timeless = events;
+    // Nor when subscribers elsewhere hear of keys that are evicted.
+    let memory = (!events).then(|| Memory::random(seed)).flatten();
+    writer.volatile = memory.as_ref().is_some_and(|memory| memory.policy.is_volatile());
     let count = clients;
     let clients = (0..clients)
         .map(|_| {
@@ -80,6 +88,7 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
         fragments: choices.below(2) == 0,
         spurious: choices.below(2) == 0,
         events,
+        memory,
         fine,
     }
 }
@@ -105,6 +114,7 @@ pub fn one_by_one(seed: u64) -> Scenario {
         fragments: false,
         spurious: false,
         events: false,
+        memory: None,
         fine: false,
     }
 }
@@ -170,12 +180,15 @@ struct Writer<'c> {
     values: u32,
     /// Nothing that time ends.
     timeless: bool,
+    /// Many keys get a deadline that does not come.
+    volatile: bool,
 }
 
 impl<'c> Writer<'c> {
     fn new(choices: &'c mut Prng, shards: usize) -> Self {
         let flat = |prefix| keys(shards, prefix, 1 + usize::from(shards < 3)).concat();
-        Self { choices, strings: flat("s"), lists: flat("l"), sets: flat("t"), values: 0, timeless: false }
+        let (strings, lists, sets) = (flat("s"), flat("l"), flat("t"));
+        Self { choices, strings, lists, sets, values: 0, timeless: false, volatile: false }
     }
 
     fn of(&mut self, words: &[&str]) -> String {
@@ -294,6 +307,9 @@ impl<'c> Writer<'c> {
     /// A command that needs one key, mostly: pipelines of them are batches.
     fn simple(&mut self) -> String {
         let (s, l, v) = (self.string(), self.list(), self.value());
+        if self.volatile && self.choices.below(3) == 0 {
+            return self.of(&[&format!("SET {s} {v} PX 600000"), &format!("PEXPIRE {l} 500000")]);
+        }
         match self.choices.below(9) {
             0 | 1 => format!("SET {s} {v}"),
             2 | 3 => format!("GET {s}"),
@@ -390,9 +406,19 @@ pub fn small(fine: bool) -> Vec<Small> {
             fragments: false,
             spurious: false,
             events,
+            memory: None,
             fine,
         };
         Small { name, scenario }
+    };
+    // As above, with a pressure on memory: to evict one key takes two looks that find it over the limit, to refuse a
+    // command four, and a pipeline is one look more.
+    let limited = |name, policy, pressure: &[u32], ticks, clients: &[(usize, &str)]| {
+        let Small { name, scenario } = scenario(name, 2, ticks, clients);
+        let memory = Some(Memory { policy, pressure: pressure.to_vec() });
+        // Where time has to pass at one place, threads that turn at every access would seldom let it.
+        let fine = fine && ticks == 0;
+        Small { name, scenario: Scenario { memory, fine, ..scenario } }
     };
     vec![
         scenario("mset-mget", 2, 0, &[(0, "MSET a 1 b 1"), (1, "MGET a b")]),
@@ -493,6 +519,34 @@ pub fn small(fine: bool) -> Vec<Small> {
             2,
             0,
             &[(0, "MULTI; CLIENT PAUSE 9 WRITE; EXEC | MGET a b"), (1, "APPEND a 1; APPEND b 1")],
+        ),
+        limited(
+            "evict-elsewhere",
+            EvictionPolicy::AllkeysRandom,
+            &[1, 3, 9, 1],
+            0,
+            &[(0, "SET a 1"), (1, "SET b 1 | APPEND b 1; MGET b a")],
+        ),
+        limited(
+            "evict-watched",
+            EvictionPolicy::AllkeysRandom,
+            &[2, 3, 20, 1],
+            0,
+            &[(0, "SET b 1 | WATCH b | MULTI; GET b; EXEC"), (1, "SET a 1")],
+        ),
+        limited(
+            "evict-expired",
+            EvictionPolicy::AllkeysRandom,
+            &[2, 3, 20, 1],
+            1,
+            &[(0, "SET b 1 PX 3 | WATCH b | MULTI; GET b; EXEC")],
+        ),
+        limited(
+            "refuse-served",
+            EvictionPolicy::NoEviction,
+            &[2, 4],
+            0,
+            &[(0, "BLMOVE b a LEFT LEFT 0"), (1, "RPUSH b x | LRANGE b 0 -1")],
         ),
         scenario("three-shards", 3, 0, &[(0, "MSET b 1 c 1"), (1, "MGET c b"), (2, "GET b")]),
         scenario("three-batches", 3, 0, &[(0, "SET b 1; SET c 1"), (2, "GET c | GET b")]),

@@ -117,6 +117,16 @@ impl Trace {
     }
 }
 
+/// Lets another thread go on before an access to shared memory, if they take turns there.
+#[cfg(kevy_sim)]
+fn take_turns() {
+    let fine =
+        TRACE.with_borrow(|trace| trace.fine && !trace.held.iter().any(|held| Some(*held) == trace.actor));
+    if fine {
+        fiber::pause(Pause::Access);
+    }
+}
+
 #[cfg(kevy_sim)]
 fn hook(on: bool) {
     use kevy_server::sync::scheduled::{Access, tell};
@@ -124,11 +134,7 @@ fn hook(on: bool) {
         if !fiber::inside() {
             return;
         }
-        let fine = TRACE
-            .with_borrow(|trace| trace.fine && !trace.held.iter().any(|held| Some(*held) == trace.actor));
-        if fine {
-            fiber::pause(Pause::Access);
-        }
+        take_turns();
         touch(access.at, access.write);
         let accesses = TRACE.with_borrow_mut(|trace| {
             trace.accesses += 1;
@@ -177,6 +183,16 @@ pub fn read_clock() {
 
 pub fn tick() {
     touch(CLOCK, true);
+}
+
+/// How much memory is used: every look is another one.
+const MEMORY: usize = 101;
+
+/// A thread asks how much memory is used: an access like those that the server tells of.
+pub fn use_memory() {
+    #[cfg(kevy_sim)]
+    take_turns();
+    touch(MEMORY, true);
 }
 
 /// A client sends its command with this number.

@@ -7,14 +7,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kevy::keyspace::{Class, Garbage};
+use kevy::keyspace::{Class, EvictionPolicy, Garbage};
 use kevy::resp::Frame;
+use kevy_model::generator::{Choices, Prng};
 use kevy_server::config::Config;
 use kevy_server::order::place::Visitor;
 use kevy_server::reactor::several::{self, Bell, Limits};
 use kevy_server::reactor::{Handle, IoEvent, Reactor};
 use kevy_server::shard::conn::{ClientId, ConnId, Peer, Waiting};
-use kevy_server::shard::witness::Witness;
+use kevy_server::shard::witness::{Event, Witness};
 use kevy_server::shard::{Environment, Now, SendBuf, Shard};
 
 use super::fiber::{self, Fiber, Panicked, Pause};
@@ -276,18 +277,85 @@ pub struct Scenario {
     pub spurious: bool,
     /// Keyspace events are published.
     pub events: bool,
+    /// Memory is limited.
+    pub memory: Option<Memory>,
     /// Another thread may go on at every access to shared memory, not only where one waits. Only in builds with
     /// `--cfg kevy_sim`.
     pub fine: bool,
 }
 
+/// A limit on memory, which is exceeded at times whatever the keys are.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    pub policy: EvictionPolicy,
+    /// So often in turn it is found to be under the limit, and over it, again and again.
+    pub pressure: Vec<u32>,
+}
+
+impl Memory {
+    /// That of a random scenario by its seed, if it has a limit.
+    pub fn random(seed: u64) -> Option<Memory> {
+        let mut choices = Prng::new(seed ^ 0x3e3);
+        let policies = [
+            EvictionPolicy::NoEviction,
+            EvictionPolicy::AllkeysRandom,
+            EvictionPolicy::VolatileTtl,
+            EvictionPolicy::AllkeysLru,
+        ];
+        let limited = choices.below(6) == 0;
+        limited.then(|| Memory {
+            policy: policies[choices.below(4) as usize],
+            pressure: if choices.below(4) == 0 {
+                vec![0, 1]
+            } else {
+                (0..2 * (1 + choices.below(4))).map(|_| 1 + choices.below(12)).collect()
+            },
+        })
+    }
+
+    /// Whether whoever looks finds too much used, and nothing can be done about it.
+    fn starves(&self) -> bool {
+        self.policy == EvictionPolicy::NoEviction && self.pressure[0] == 0 && self.pressure.len() == 2
+    }
+
+    /// Whether it is over the limit when that is asked for the time after so many others.
+    fn is_over(&self, asked: u32) -> bool {
+        let mut left = asked % self.pressure.iter().sum::<u32>();
+        let phase = self.pressure.iter().position(|&length| {
+            let here = left < length;
+            left = left.saturating_sub(length);
+            here
+        });
+        phase.is_some_and(|phase| phase % 2 == 1)
+    }
+}
+
+/// `maxmemory` where it is limited; what is used is far from it.
+const LIMIT: usize = 1 << 20;
+
+thread_local! {
+    /// The limit of the run that is under way, and how often what is used was asked for.
+    static MEMORY: RefCell<(Option<Memory>, u32)> = RefCell::default();
+}
+
+/// [`Environment::used_memory`]: a number that all threads read and change.
+fn used_memory() -> usize {
+    trace::use_memory();
+    MEMORY.with_borrow_mut(|(memory, asked)| {
+        let over = memory.as_ref().is_some_and(|memory| memory.is_over(*asked));
+        *asked += 1;
+        if over { LIMIT * 2 } else { LIMIT / 2 }
+    })
+}
+
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Scenario { shards, clients, ticks, tick, order, fragments, spurious, events, fine } = self;
+        let Scenario { shards, clients, ticks, tick, order, fragments, spurious, events, memory, fine } =
+            self;
         writeln!(
             f,
             "shards {shards} order {order:?} ticks {ticks} of {tick} ms fragments {fragments} spurious {spurious} \
-             events {events} fine {fine}"
+             events {events} fine {fine} memory {memory:?}"
         )?;
         for (number, Script { shard, bursts, eager, leaves }) in clients.iter().enumerate() {
             writeln!(f, "client {number} on shard {shard}, eager {eager}, leaves {leaves:?}")?;
@@ -351,6 +419,8 @@ pub struct Simulation {
     bells: Vec<Arc<Chime>>,
     boxes: Vec<Visitor<Shard>>,
     witness: Arc<Witness>,
+    /// What it told as long as memory was limited.
+    told: Vec<Event>,
     scenario: Scenario,
     ticks: u32,
     /// For so many steps, threads may wake for no reason.
@@ -380,12 +450,17 @@ impl Simulation {
         if scenario.events {
             config.settings.notify_keyspace_events = Class::KEYSPACE | Class::KEYEVENT | Class::ALL;
         }
+        if let Some(memory) = &scenario.memory {
+            config.settings.maxmemory = LIMIT as u64;
+            config.settings.maxmemory_policy = memory.policy;
+        }
+        MEMORY.set((scenario.memory.clone(), 0));
         let now = Now { unix: BEGINNING, micros: 0, mono: 5_000_000 };
         let bells: Vec<Arc<Chime>> = (0..scenario.shards).map(|_| Arc::default()).collect();
         let witness = Arc::new(Witness::default());
         let limits = Limits { order: scenario.order, looks: 1, patience: 1, stay_batches: 2 };
         let rung = bells.iter().map(|bell| bell.clone() as Arc<dyn Bell>).collect();
-        let environment = Environment::isolated();
+        let environment = Environment { used_memory, ..Environment::isolated() };
         let (threads, boxes) =
             several::threads(&config, &environment, SEED, now, rung, limits, Some(&witness));
         let clients =
@@ -410,7 +485,18 @@ impl Simulation {
         let threads = threads.collect();
         let scenario = scenario.clone();
         let (ticks, spurious) = (scenario.ticks, if scenario.spurious { SPURIOUS } else { 0 });
-        Simulation { world, threads, bells, boxes, witness, scenario, ticks, spurious, steps: 0 }
+        Simulation {
+            world,
+            threads,
+            bells,
+            boxes,
+            witness,
+            told: Vec::new(),
+            scenario,
+            ticks,
+            spurious,
+            steps: 0,
+        }
     }
 
     /// Everything from the first request to the last trace of the clients, and what was seen.
@@ -627,10 +713,12 @@ impl Simulation {
         Ok(())
     }
 
-    /// Time passes until everybody who waits with a timeout has been answered, and keys are filled until everybody
-    /// else has been served.
+    /// Memory is plentiful, time passes until everybody who waits with a timeout has been answered, and keys are filled
+    /// until everybody else has been served.
     fn heal(&mut self, schedule: &mut dyn Schedule, trace: &mut Trace) -> Result<(), Fault> {
         self.ticks = 0;
+        MEMORY.with_borrow_mut(|(memory, _)| *memory = None);
+        self.told = self.witness.take();
         for _ in 0..HEALING {
             if self.everybody_is_answered() {
                 return Ok(());
@@ -708,13 +796,19 @@ impl Simulation {
     fn history(&self) -> History {
         let world = self.world.borrow();
         let clients = world.clients.iter();
+        let memory = self.scenario.memory.as_ref();
+        let limited = self.told.iter().map(|event| event.at.instant + 1).max().unwrap_or_default();
         History {
             ids: clients.clone().map(|client| client.id).collect(),
             left: clients.clone().map(|client| client.left).collect(),
             frames: clients.clone().map(|client| client.frames.clone()).collect(),
-            operations: clients.map(|client| client.operations.clone()).collect(),
+            operations: clients.clone().map(|client| client.operations.clone()).collect(),
             publishes: self.scenario.events,
-            events: self.witness.take(),
+            policy: memory.map(|memory| memory.policy),
+            starved_until: if memory.is_some_and(Memory::starves) { limited } else { 0 },
+            shards: self.scenario.shards,
+            accepted_by: clients.clone().map(|client| client.script.shard).collect(),
+            events: self.told.iter().cloned().chain(self.witness.take()).collect(),
         }
     }
 }

@@ -87,7 +87,7 @@ impl Shard {
     /// milliseconds for everybody else: `active-expire-effort` shortens them.
     pub(super) fn run_expiry(&mut self) {
         self.next_expiry = u64::MAX;
-        if self.cron.expire_off || self.session.pause.is_in_force(self.now.unix) {
+        if self.cron.expire_off || self.session.pause.is_in_force(self.data_now()) {
             return;
         }
         if self.expires_elsewhere() {

@@ -38,7 +38,8 @@ const FREEING_MICROS: u64 = 20_000;
 const FREEING_LOOK: u64 = 50;
 
 const NOAUTH: CommandError = CommandError::Text("NOAUTH Authentication required.");
-const OOM: CommandError = CommandError::Text("OOM command not allowed when used memory > 'maxmemory'.");
+const OOM_TEXT: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+const OOM: CommandError = CommandError::Text(OOM_TEXT);
 const NO_MULTI: CommandError = CommandError::Text("ERR Command not allowed inside a transaction");
 
 const NO_DATA_FOR_MONITORS: CommandError = CommandError::Text("ERR Replica can't interact with the keyspace");
@@ -52,6 +53,11 @@ pub enum Admitted {
     Postpone,
     /// An EXEC is refused: its transaction ends with this error.
     Abort(&'static Command, CommandError),
+}
+
+/// Whether a command was refused because memory is short: an EXEC says so at the end of its own error.
+pub fn is_for_memory(error: &CommandError) -> bool {
+    error.text().ends_with(OOM_TEXT.as_bytes())
 }
 
 /// How large a request may be: less for clients that have not authenticated.
@@ -107,6 +113,7 @@ impl Shard {
             let conn = self.conns[id.0 as usize].as_deref().expect("the command came from it");
             let needs_memory = |command: &Command| command.flags.contains(Flags::DENYOOM);
             let queued = conn.multi.as_ref().filter(|_| command.id == CommandId::Exec);
+            // What a watched key of another shard has doomed may have been queued all the same: that is not known here.
             let queued = queued.is_some_and(|multi| multi.queue.iter().any(|one| needs_memory(one.command)));
             if needs_memory(command) || (queued && !kevy::bug!(ExecBeyondMemory)) {
                 return self.refuse(id, Some(command), OOM);
@@ -160,7 +167,12 @@ impl Shard {
         error: CommandError,
     ) -> Result<Admitted, CommandError> {
         let conn = self.conns[id.0 as usize].as_deref_mut().expect("the command came from it");
-        if let Some(multi) = &mut conn.multi {
+        // An EXEC leaves no trace of its refusal before it is aborted: if the order is full it is read again, and may be let
+        // in then.
+        let is_exec = command.is_some_and(|command| command.id == CommandId::Exec);
+        if let Some(multi) = &mut conn.multi
+            && !is_exec
+        {
             multi.refused = !kevy::bug!(RefusalsForgotten);
         }
         let Some(command) = command else { return Err(error) };
@@ -191,7 +203,7 @@ impl Shard {
         if self.is_monitored() && !kevy::bug!(RefusedExecUnshown) {
             self.feed_monitors(id, command, args);
         }
-        self.testify(id);
+        self.testify_refusal(id, error);
     }
 
     fn allows_protected(&self, command: &Command, local: bool) -> bool {
@@ -219,7 +231,10 @@ impl Shard {
         let evicted = self.data(0).evict();
         self.commit();
         self.garbage.clear();
-        evicted
+        if let Some((db, key)) = &evicted {
+            self.testify_eviction(*db, key);
+        }
+        evicted.is_some()
     }
 
     /// Evicts until memory is under `maxmemory`, or for [`EVICTION_MICROS`]: then the next turn of the loop goes on,
@@ -227,7 +242,7 @@ impl Shard {
     pub(super) fn make_room(&mut self) -> bool {
         let over = |shard: &Self| shard.exceeds_memory(0);
         // As in Redis, what may run during CLIENT PAUSE is not refused either.
-        let paused = self.session.pause.is_in_force(self.now.unix) && !kevy::bug!(PauseEvicts);
+        let paused = self.session.pause.is_in_force(self.data_now()) && !kevy::bug!(PauseEvicts);
         if paused || !over(self) {
             return true;
         }

@@ -1420,7 +1420,11 @@ impl Shard {
         let hand = self.links.as_deref().and_then(|links| links.take_other(other))?;
         let mut hand = settle(hand, self.now)?;
         let evicted = hand.evict_here();
-        leave(hand, self.now);
+        if kevy::bug!(EvictorLeavesUnsynced) {
+            let _ = hand.leave();
+        } else {
+            leave(hand, self.now);
+        }
         Some(evicted)
     }
 }

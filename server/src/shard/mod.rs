@@ -840,8 +840,14 @@ impl Shard {
                 }
             }
             Err(error) => {
+                if kevy::bug!(RefusedIsExecuted)
+                    && gates::is_for_memory(&error)
+                    && let Ok(command) = gates::find(&self.config.security.renames, args)
+                {
+                    self.run_over(id, command, args, &mut Vec::new());
+                }
                 self.write_error(id, &error, &mut out);
-                self.testify(id);
+                self.testify_refusal(id, &error);
             }
         }
         self.put_back(id, out, start);
@@ -1271,7 +1277,12 @@ impl Shard {
                 let _ = self.call_unmonitored(id, waiter.command, args, &mut out);
                 self.testify(id);
             }
-            Err(error) => self.write_error(id, &error, &mut out),
+            Err(error) => {
+                if !kevy::bug!(RefusedWaiterUnanswered) {
+                    self.write_error(id, &error, &mut out);
+                }
+                self.testify_refusal(id, &error);
+            }
         }
         self.put_back(id, out, start);
         match self.conn(id).map(|conn| conn.waiting) {

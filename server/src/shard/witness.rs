@@ -12,10 +12,12 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use kevy::command::CommandError;
 use kevy::keyspace::UnixMillis;
 
 use super::Shard;
 use super::conn::{ClientId, ConnId, Waiting};
+use super::gates::is_for_memory;
 use crate::order::log::Position;
 
 /// A place in the order of everything that was executed.
@@ -27,25 +29,31 @@ pub struct At {
     pub instant: u64,
 }
 
-/// What happened to a connection's command, or to the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What happened to a connection's command, to the connection, or to a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Happened {
     /// It was executed and answered: at once, or at last after it had waited.
     Executed,
     /// It was executed and waits for a key.
     Blocked,
+    /// It was refused because memory is over `maxmemory`: at once, or when it was to be served. It has changed nothing, so
+    /// that a command of its connection before it may have a later place.
+    Refused,
     /// It waits no more, without having got anything.
     Released,
     /// The connection is forgotten.
     Closed,
+    /// A key was evicted to make room, by nobody's command.
+    Evicted { db: usize, key: Box<[u8]> },
 }
 
 /// Something that happened.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Event {
     pub at: At,
     /// The time at which it happened.
     pub clock: UnixMillis,
+    /// No client has the number 0, which stands here if a key was evicted.
     pub client: ClientId,
     /// Which of the connection's commands it happened to, counted from 1; a command that was refused counts.
     pub number: u64,
@@ -70,10 +78,29 @@ impl Shard {
     /// Tells the witness, if there is one, of the command that a connection of this shard executes.
     #[inline]
     pub(super) fn testify(&self, id: ConnId) {
-        if self.links.as_deref().is_some_and(|links| links.witness().is_some()) {
+        if self.is_witnessed() {
             let waits = self.conn(id).is_some_and(|conn| conn.waiting == Waiting::Blocked);
             self.testify_that(id, if waits { Happened::Blocked } else { Happened::Executed });
         }
+    }
+
+    /// As [`testify`](Self::testify), of a command that was refused with this error.
+    pub(super) fn testify_refusal(&self, id: ConnId, error: &CommandError) {
+        if self.is_witnessed() {
+            let for_memory = is_for_memory(error);
+            self.testify_that(id, if for_memory { Happened::Refused } else { Happened::Executed });
+        }
+    }
+
+    pub(super) fn testify_eviction(&self, db: usize, key: &[u8]) {
+        if self.is_witnessed() {
+            self.testify_of(0, 0, Happened::Evicted { db, key: key.into() });
+        }
+    }
+
+    #[inline]
+    fn is_witnessed(&self) -> bool {
+        self.links.as_deref().is_some_and(|links| links.witness().is_some())
     }
 
     pub(super) fn testify_that(&self, id: ConnId, happened: Happened) {
