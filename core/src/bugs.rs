@@ -583,9 +583,7 @@ bugs! {
     PauseOverlooksDebts in Shards;
     /// CLIENT KILL does not find who has left and has a command in the order.
     LeftUnkillable in Shards;
-    /// CLIENT PAUSE is answered before a command that was let in before it and has a second position.
-    PauseOverlooksAnnounced in Shards;
-    /// A client that pauses others is not held back by another one that did so first.
+    /// A command at its second position is not held back by a pause that has come before it.
     PausesOvertake in Shards;
     /// CLIENT PAUSE is answered before what others had in the order is executed.
     PauseOverlooksEntries in Shards;

@@ -167,9 +167,7 @@ struct Gather {
 
 enum Task {
     Command(&'static Command, Argv),
-    /// The same, at a further position; see [`Shard::announces`].
-    Announced(&'static Command, Argv),
-    /// The same, of a command that pauses clients.
+    /// The same, of a command that pauses clients and has been announced.
     Pausing(&'static Command, Argv),
     /// An EXEC that was refused, with the error: it is shown to monitors.
     Abort(&'static Command, Argv, CommandError),
@@ -195,8 +193,6 @@ pub struct Common {
     /// is called may leave something for the next, or push to another key that somebody waits for: as long as there is one,
     /// nobody begins a command, or it might come between them.
     debts: AtomicUsize,
-    /// Commands that have had their first position and not their second.
-    announced: AtomicUsize,
     /// By shard, the batches of its connections that are complete.
     completed: [Tally; Shards::MAX],
 }
@@ -212,7 +208,6 @@ impl Default for Common {
             to_publish: AtomicBool::new(false),
             away: AtomicUsize::new(0),
             debts: AtomicUsize::new(0),
-            announced: AtomicUsize::new(0),
             completed: std::array::from_fn(|_| Tally::default()),
         }
     }
@@ -543,10 +538,6 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     let mut first = None;
     match &gather.task {
         Task::Command(command, argv) => primary.run_gathered(gather.origin, command, argv),
-        Task::Announced(command, argv) => {
-            primary.common.announced.fetch_sub(1, Ordering::SeqCst);
-            primary.run_gathered(gather.origin, command, argv);
-        }
         Task::Pausing(command, argv) => primary.run_pausing(gather.origin, command, argv),
         Task::Abort(command, argv, error) => primary.answer_gathered(gather.origin, |shard, id, out| {
             shard.abort(id, command, argv.as_args(), error, out);
@@ -1067,8 +1058,7 @@ impl Shard {
                 return;
             }
             if self.announces(id, command, args) {
-                self.common.announced.fetch_add(1, Ordering::SeqCst);
-                self.post_again(origin, Task::Announced(command, argv.clone()));
+                self.post_again(origin, Task::Command(command, argv.clone()));
                 return;
             }
         }
@@ -1079,14 +1069,9 @@ impl Shard {
     fn run_pausing(&mut self, origin: Origin, command: &'static Command, argv: &Argv) {
         let args = argv.as_args();
         if self.waits_in_order(origin) {
-            // Who has been called is served in the order, too, and others have second positions. Who pauses waits for those,
-            // and not for others who pause.
+            // Who has been called must have got what was pushed for him: serving him is in the order, too.
             let owes = self.has_debts() && !kevy::bug!(PauseOverlooksDebts);
-            let announced = self.common.announced.load(Ordering::SeqCst) > 0;
-            if owes
-                || announced && !kevy::bug!(PauseOverlooksAnnounced)
-                || self.announces(origin.conn, command, args)
-            {
+            if owes || self.announces(origin.conn, command, args) {
                 self.post_again(origin, Task::Pausing(command, argv.clone()));
                 return;
             }
@@ -1102,7 +1087,7 @@ impl Shard {
     fn run_let_in(&mut self, origin: Origin, command: &'static Command, args: kevy::resp::Args<'_>) {
         let id = origin.conn;
         if self.waits_in_order(origin) && self.is_held(id, command) && !kevy::bug!(PausesOvertake) {
-            // Others have paused clients since.
+            // Others have paused clients since: who pauses, too, or begins to listen has a second position.
             self.hold_back(id, args);
             self.finished(id);
             return;
