@@ -8,11 +8,9 @@
 //!
 //! Pipelines are executed longer than they are received. A thread whose connections needed boxes of others lately looks
 //! for some microseconds, before it takes its own, whether those are at home, so that threads that need the same boxes
-//! take turns instead of finding each other's busy. Measured at depth 16 with 2 shards on 2 CPUs that do the load, too
-//! (medians of 30 interleaved rounds, CPU a command, times one shard's): stays over several connections' pipelines take
-//! GET from 1.27 to 1.20 and SET from 1.33 to 1.26, these looks to 1.16 and 1.21. To look ten times as long is no better
-//! there, and much worse with more threads than CPUs: who is awaited may not even run. So whoever has looked in vain
-//! looks half as long next time.
+//! take turns instead of finding each other's busy (`benches/README.md` has the figures). To look ten times as long is no
+//! better, and much worse with more threads than CPUs: who is awaited may not even run. So whoever has looked in vain looks
+//! half as long next time.
 
 use std::sync::Arc;
 
@@ -50,8 +48,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Limits {
-        // Visits take microseconds.
-        // A look takes 10 to 20 ns, a batch 3 to 5 microseconds.
+        // Visits take microseconds: a look 10 to 20 ns, a batch 3 to 5 microseconds.
         Limits { order: (16, 256), looks: 1000, patience: 500, stay_batches: 32 }
     }
 }

@@ -827,10 +827,7 @@ impl Shard {
                 self.testify(id);
             }
             Ok(gates::Admitted::Postpone) => {
-                let conn = self.conns[id.0 as usize].as_deref_mut().expect("nothing has closed it");
-                conn.waiting = Waiting::Paused;
-                conn.commands -= 1;
-                self.paused.push(id);
+                self.postpone(id);
             }
             Ok(gates::Admitted::Abort(command, error)) => {
                 if !self.abort_over(id, command, args, error, &mut out)
@@ -1292,17 +1289,25 @@ impl Shard {
         }
     }
 
-    /// A client that waited could be served, but CLIENT PAUSE is in force: when that is over its command is read again, as
-    /// if it came then. Until then it has no deadline and no place in a queue.
+    /// CLIENT PAUSE holds back a connection's command, which is read again when that is over.
+    fn postpone(&mut self, id: ConnId) {
+        if let Some(conn) = self.conn_mut(id) {
+            conn.waiting = Waiting::Paused;
+            conn.commands -= 1;
+            self.paused.push(id);
+        }
+    }
+
+    /// The same for a command that was let in before: of a client that waited and could be served, or at a second position in
+    /// the order. It goes back to where it was read from, as if it came when the pause is over; until then it has no deadline
+    /// and no place in a queue.
     pub(super) fn hold_back(&mut self, id: ConnId, args: Args<'_>) {
         let Some(conn) = self.conn_mut(id) else { return };
         let mut query = Vec::new();
         args.encode(&mut query);
         query.append(&mut conn.query);
         (conn.query, conn.decoder) = (query, Decoder::new());
-        conn.waiting = Waiting::Paused;
-        conn.commands -= 1;
-        self.paused.push(id);
+        self.postpone(id);
     }
 
     /// Ends the waiting of a client, which is in no queue any more, with an answer of somebody else's making.
