@@ -53,7 +53,7 @@ mod seeded {
 
 Faults that can be switched on one at a time ([core/src/bugs.rs](../core/src/bugs.rs)), and what noticed each first: the
 model on generated plans, the state or the journal at their end, requests cut into pieces, a panic, and then what is kept
-as text: transcripts, tapes; those of several shards, the simulator. Seconds are those of the run that wrote this file, and depend on the machine. The control is
+as text: transcripts, tapes; those of several shards, the simulator. Seconds are those of the run that wrote the row, and depend on the machine. The control is
 no fault, and must not be noticed. Written by `ci/bugs --report difftest/SEEDED_BUGS.md`.
 
 | class | bug | noticed by | seconds | what is wrong |
