@@ -479,6 +479,10 @@ bugs! {
     HearersNotNeeded in Shards;
     /// Who began to listen is told of what was done before, too.
     ToldAfterwards in Shards;
+    /// Who begins to listen relies on that it was announced for somebody else, who still waits.
+    SecondListenerUnannounced in Shards;
+    /// That somebody begins to listen was taken back by somebody who ceased to, and is not announced again.
+    TakenBackUnnoticed in Shards;
     /// Who begins to listen does not wait until everybody knows.
     ListensUnannounced in Shards;
     /// Keyspace events reach the connections of one box.
@@ -507,7 +511,7 @@ bugs! {
     StaysAnywhere in Shards;
     /// A stay happens although somebody hears of its commands.
     StayersAreHeard in Shards;
-    /// A pause ends by the shard's own clock, while commands still run at an earlier time.
+    /// A pause ends a millisecond early.
     PauseEndsEarly in Shards;
     /// Boxes that were visited are not given back when everything that was received has been executed.
     StayOutlastsTurn in Shards;
@@ -585,6 +589,26 @@ bugs! {
     LeftUnkillable in Shards;
     /// A command at its second position is not held back by a pause that has come before it.
     PausesOvertake in Shards;
+    /// What CLIENT PAUSE has held back on several shards goes on shard by shard.
+    LetGoByShard in Shards;
+    /// Between the end of a pause and what it has held back, other commands come.
+    HeldAreOvertaken in Shards;
+    /// A command that is held back a second time goes behind those that came after it.
+    HeldAgainGoesLast in Shards;
+    /// What was held back goes on before somebody who was called is served.
+    LetGoBeforeServed in Shards;
+    /// What was held back goes on though a command before it needs a further position.
+    LetGoPastPositions in Shards;
+    /// What could not be let go at once goes on wherever all boxes meet next.
+    RestGoesAnywhere in Shards;
+    /// What could not be let go at once may come before what it waits for, if the order is full.
+    RestIsFirstsToAppend in Shards;
+    /// A pause that was made longer as it was about to end does not end.
+    LongerPauseForgotten in Shards;
+    /// A CLIENT UNPAUSE that was held back lets go nobody before it.
+    UnpausedStayHeld in Shards;
+    /// What could not be let go at once is forgotten.
+    RestIsNotLetGo in Shards;
     /// CLIENT PAUSE is answered before what others had in the order is executed.
     PauseOverlooksEntries in Shards;
     /// A thread that waits for its box sleeps without a last look.

@@ -169,7 +169,8 @@ impl Client {
         let mut bytes = Vec::new();
         for argv in burst {
             encode(argv, &mut bytes);
-            self.operations.push(Operation { argv: argv.clone(), invoked: shared.instant(), returned: None });
+            let invoked = shared.instant();
+            self.operations.push(Operation { argv: argv.clone(), invoked, returned: None, since: 0 });
         }
         self.wire().send(&bytes)
     }
@@ -269,6 +270,7 @@ pub fn replay(history: &History, redis: &Server) -> Result<u64, String> {
                 let operations = &history.operations[client][..event.number as usize];
                 clients[client].execute(operations).map_err(failed)?;
             }
+            Happened::HeldBack { .. } => return Err(format!("nobody pauses: {event:?}")),
             Happened::Refused | Happened::Evicted { .. } => {
                 return Err(format!("memory is not limited: {event:?}"));
             }

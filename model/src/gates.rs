@@ -86,7 +86,8 @@ impl Model {
         short.check(request.conn, &request.argv).is_err_and(|error| error == OUT_OF_MEMORY)
     }
 
-    fn check(&mut self, conn: usize, argv: &[Bytes]) -> Result<&'static Command, String> {
+    /// Whether a request passes the gates.
+    pub(crate) fn check(&mut self, conn: usize, argv: &[Bytes]) -> Result<&'static Command, String> {
         let command = resolve(argv)?;
         let session = self.session(conn);
         if session.queue.is_some() && command.flags.contains(Flags::NO_MULTI) {

@@ -60,13 +60,28 @@ impl Model {
     }
 
     pub(crate) fn must_wait(&self, conn: usize, command: &Command, now: Millis) -> bool {
+        self.is_paused(now) && self.pause.is_some_and(|pause| self.concerns(pause.all, conn, command))
+    }
+
+    /// Whether a pause, of everything or of what could write, is about a command.
+    fn concerns(&self, all: bool, conn: usize, command: &Command) -> bool {
         let reaches_replicas =
             |command: &Command| command.flags.intersects(Flags::WRITE.with(Flags::MAY_REPLICATE));
         let queue = self.sessions.get(&conn).and_then(|session| session.queue.as_ref());
         let queued = || queue.into_iter().flatten().filter_map(|argv| resolve(argv).ok());
-        let writes =
-            || reaches_replicas(command) || command.id == CommandId::Exec && queued().any(reaches_replicas);
-        self.is_paused(now) && (self.pause.is_some_and(|pause| pause.all) || writes())
+        all || reaches_replicas(command) || command.id == CommandId::Exec && queued().any(reaches_replicas)
+    }
+
+    /// Whether a pause, of everything or of what could write, would hold back a request.
+    pub fn would_be_held_back(&mut self, all: bool, request: &Request) -> bool {
+        let command = self.check(request.conn, &request.argv);
+        command.is_ok_and(|command| self.concerns(all, request.conn, command))
+    }
+
+    /// Whether a request is held back as long as it goes on like this.
+    pub fn is_held_back(&mut self, request: &Request) -> bool {
+        let pause = self.pause.filter(|pause| request.now < pause.until);
+        pause.is_some_and(|pause| self.would_be_held_back(pause.all, request))
     }
 
     pub(crate) fn postpone(&mut self, request: &Request) -> Answer {

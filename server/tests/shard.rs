@@ -631,7 +631,7 @@ fn a_pause_holds_writes_or_everything_until_it_ends() {
 
 /// The loop comes to the end of a pause no earlier than to what has arrived meanwhile.
 #[test]
-fn a_pause_that_begins_when_another_one_has_ended_lets_go_whom_it_is_not_about() {
+fn what_was_held_back_comes_before_what_arrives_when_the_pause_has_ended() {
     let mut world = World::new();
     let (admin, reader, writer) = (world.connect(), world.connect(), world.connect());
     let late = world.connect();
@@ -639,9 +639,22 @@ fn a_pause_that_begins_when_another_one_has_ended_lets_go_whom_it_is_not_about()
     world.check(reader, "LLEN q", "");
     world.check(writer, "RPUSH q a", "");
     world.now = Now { unix: world.now.unix + 61, micros: 0, mono: world.now.mono + 61_000 };
+    world.send(late, &pipeline(&["LPOP q", "CLIENT PAUSE 500 WRITE", "LLEN q"]));
+    assert_eq!(world.output(reader), ":0");
+    assert_eq!(world.output(writer), ":1");
+    assert_eq!(world.output(late), "$1 a +OK :0");
+}
+
+/// A pause that only holds back what writes is no more than longer if another one begins before its end is seen.
+#[test]
+fn a_pause_that_begins_when_another_one_has_ended_holds_back_what_that_did() {
+    let mut world = World::new();
+    let (admin, late, writer) = (world.connect(), world.connect(), world.connect());
+    world.check(admin, "CLIENT PAUSE 60 WRITE", "+OK");
+    world.check(writer, "RPUSH q a", "");
+    world.now = Now { unix: world.now.unix + 61, micros: 0, mono: world.now.mono + 61_000 };
     world.send(late, &pipeline(&["CLIENT PAUSE 500 WRITE"]));
     assert_eq!(world.output(late), "+OK");
-    assert_eq!(world.output(reader), ":0");
     assert_eq!(world.output(writer), "");
     world.advance(500);
     assert_eq!(world.output(writer), ":1");

@@ -243,6 +243,7 @@ mod tests {
                 argv: argv(text),
                 invoked,
                 returned: Some(returned),
+                since: 0,
             };
             history.operations.push(commands.iter().map(operation).collect());
             let frame = |&(_, _, _, reply): &(&str, u64, u64, &str)| {

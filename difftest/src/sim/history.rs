@@ -35,6 +35,8 @@ pub struct Operation {
     /// When it was sent, and when its reply was there.
     pub invoked: u64,
     pub returned: Option<u64>,
+    /// The witness's next instant when it was sent; 0 if nobody asked for it.
+    pub since: u64,
 }
 
 /// See the module documentation. Clients are numbered.
@@ -200,6 +202,17 @@ fn sorted(frame: &Frame) -> String {
     elements.join(" ")
 }
 
+/// A command that CLIENT PAUSE holds back.
+#[derive(Clone, Copy)]
+struct Held {
+    /// Which of its client's.
+    number: u64,
+    /// Since which of the witness's instants.
+    since: u64,
+    /// Everything was held back then, not only what could write.
+    by_all: bool,
+}
+
 /// The model, following the witness.
 struct Replay<'h> {
     history: &'h History,
@@ -221,6 +234,8 @@ struct Replay<'h> {
     refused: BTreeSet<(usize, u64)>,
     /// Clients for whom something was there until it was evicted.
     deprived: BTreeSet<usize>,
+    /// Commands that are held back, by clients.
+    held: BTreeMap<usize, Held>,
     /// Knows which shard a key is at home in.
     realm: Realm,
     /// When what is followed happened.
@@ -248,6 +263,7 @@ impl<'h> Replay<'h> {
             killed: BTreeSet::new(),
             refused: BTreeSet::new(),
             deprived: BTreeSet::new(),
+            held: BTreeMap::new(),
             realm: realm(history.shards.max(1)),
             instant: 0,
         }
@@ -269,6 +285,14 @@ impl<'h> Replay<'h> {
                 _ => Err(format!("client {client} was killed: {event:?}")),
             };
         }
+        if let Happened::HeldBack { by_all } = event.happened {
+            let (number, since) = (event.number, event.at.instant);
+            let held = self.held.entry(client).or_insert(Held { number, since, by_all });
+            if held.number != number {
+                *held = Held { number, since, by_all };
+            }
+            return Ok(());
+        }
         if matches!(event.happened, Happened::Closed | Happened::Released)
             && self.is_done_by_next(client, event, rest)
         {
@@ -276,6 +300,7 @@ impl<'h> Replay<'h> {
             self.known(client);
             if event.happened == Happened::Closed {
                 self.killed.insert(client);
+                self.held.remove(&client);
             }
             return Ok(());
         }
@@ -289,14 +314,20 @@ impl<'h> Replay<'h> {
         match event.happened {
             Happened::Executed | Happened::Blocked | Happened::Refused => {
                 if self.done[client] == event.number {
+                    self.check_turn(client, event)?;
                     let served = self.serve(client, event);
                     return served.map_err(|why| format!("client {client}: {why}: {event:?}"));
                 }
-                self.check_debts(client, event)?;
+                // What was refused for want of memory has changed nothing: its place says nothing.
+                if event.happened != Happened::Refused {
+                    self.check_debts(client, event)?;
+                }
                 // What was refused or queued before it concerned nobody else.
-                while self.done[client] < event.number {
+                while self.done[client] + 1 < event.number {
                     self.execute(client, now)?;
                 }
+                self.check_turn(client, event)?;
+                self.execute(client, now)?;
                 let operation = self.history.operations[client].get(event.number as usize - 1);
                 let pauses = operation.is_some_and(|operation| {
                     matches!(&operation.argv[..], [client, pause, ..] if client == b"CLIENT" && pause == b"PAUSE")
@@ -334,10 +365,11 @@ impl<'h> Replay<'h> {
                     self.execute(client, now)?;
                 }
                 self.monitors.remove(&client);
+                self.held.remove(&client);
                 self.model.disconnect(client);
                 Ok(())
             }
-            Happened::Evicted { .. } => unreachable!("that is no client's"),
+            Happened::Evicted { .. } | Happened::HeldBack { .. } => unreachable!("seen above"),
         }
     }
 
@@ -408,17 +440,24 @@ impl<'h> Replay<'h> {
 
     /// Whether a client was closed or unblocked by the command that was executed next, whose effects are told before it.
     fn is_done_by_next(&self, client: usize, done: &Event, rest: &[Event]) -> bool {
-        let effect = |event: &&Event| {
+        let effect = |event: &Event| {
             matches!(event.happened, Happened::Closed | Happened::Released | Happened::Evicted { .. })
         };
-        let next = rest.iter().find(|event| !effect(event));
-        let Some(event) = next.filter(|event| event.at.position == done.at.position) else { return false };
+        let Some(at) = rest.iter().position(|event| !effect(event)) else { return false };
+        let event = &rest[at];
+        if event.at.position != done.at.position {
+            return false;
+        }
         let by = self.history.client(event.client).filter(|&by| by != client);
         let operation = by.and_then(|by| self.history.operations[by].get(event.number as usize - 1));
         let word: &[u8] = if done.happened == Happened::Closed { b"KILL" } else { b"UNBLOCK" };
         // It came too late: the client's time was up.
         let in_vain = by.is_some_and(|by| {
-            let reply = self.frames[by].iter().find(|frame| !is_message(frame));
+            // Its own time may have been up, too: that is answered before.
+            let released =
+                |before: &&Event| before.happened == Happened::Released && before.client == event.client;
+            let released = rest[..at].iter().filter(released).count();
+            let reply = self.frames[by].iter().filter(|frame| !is_message(frame)).nth(released);
             word == b"UNBLOCK" && self.done[by] + 1 == event.number && reply == Some(&Frame::Int(0))
         });
         if in_vain {
@@ -438,6 +477,32 @@ impl<'h> Replay<'h> {
             let id = self.history.ids[client].to_string().into_bytes();
             argv[2..].iter().any(|word| *word == id || *word == address(client).into_bytes())
         })
+    }
+
+    /// What was held back goes on before what was sent later, held back or not.
+    fn check_turn(&mut self, client: usize, event: &Event) -> Result<(), String> {
+        let request = |client: usize, number: u64| {
+            let operation = self.history.operations[client].get(number as usize - 1)?;
+            let argv = operation.argv.clone();
+            Some((Request { conn: client, now: event.clock as i64, argv }, operation.since))
+        };
+        self.held.remove(&client);
+        // As in Redis, what one shard receives with CLIENT UNPAUSE comes first.
+        if self.history.shards == 1 || event.happened == Happened::Refused {
+            return Ok(());
+        }
+        let Some((asked, sent)) = request(client, event.number) else { return Ok(()) };
+        let earlier = self.held.iter().filter(|(_, held)| held.since < sent);
+        let earlier: Vec<_> = earlier
+            .filter_map(|(&client, held)| Some((client, held.by_all, request(client, held.number)?.0)))
+            .collect();
+        for (other, by_all, held) in earlier {
+            if !self.model.is_held_back(&held) && self.model.would_be_held_back(by_all, &asked) {
+                let argv = show(&held.argv);
+                return Err(format!("{argv} of client {other} was held back before: {event:?}"));
+            }
+        }
+        Ok(())
     }
 
     /// The model's session of a client, by which others find it.

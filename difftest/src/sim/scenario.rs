@@ -47,6 +47,9 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
     // Nor when subscribers elsewhere hear of keys that are evicted.
     let memory = (!events).then(|| Memory::random(seed)).flatten();
     writer.volatile = memory.as_ref().is_some_and(|memory| memory.policy.is_volatile());
+    // Several begin to listen on one shard.
+    let crowded = events && writer.choices.below(2) == 0;
+    let pausing = !appends && !events && writer.choices.below(8) == 0;
     let count = clients;
     let clients = (0..clients)
         .map(|_| {
@@ -60,13 +63,19 @@ pub fn random(seed: u64, fine: bool) -> Scenario {
             let burst =
                 |writer: &mut Writer<'_>| if appends { writer.appends() } else { writer.burst(short) };
             let mut script = Script {
-                shard: writer.choices.below(shards as u32) as usize,
+                shard: writer.choices.below(if crowded { 2.min(shards as u32) } else { shards as u32 })
+                    as usize,
                 bursts: (0..bursts).map(|_| burst(&mut writer)).collect(),
                 eager: writer.choices.below(2) == 0,
                 leaves: None,
             };
             if writer.choices.below(4) == 0 {
                 script.leaves = Some(1 + writer.choices.below(bursts) as usize);
+            }
+            for _ in 0..if pausing { 1 + writer.choices.below(2) } else { 0 } {
+                let at = writer.choices.below(script.bursts.len() as u32 + 1) as usize;
+                let pause = [writer.pause(), writer.pause(), "CLIENT UNPAUSE".to_owned()];
+                script.bursts.insert(at, vec![argv(&writer.of(&pause.each_ref().map(String::as_str)))]);
             }
             if !appends && writer.choices.below(5) == 0 {
                 let at = writer.choices.below(script.bursts.len() as u32 + 1) as usize;
@@ -253,15 +262,18 @@ impl<'c> Writer<'c> {
     /// Something done to another client, or to all.
     fn intrusion(&mut self, clients: usize) -> String {
         let other = self.choices.below(clients as u32) as usize;
-        match self.choices.below(if self.timeless { 4 } else { 6 }) {
+        match self.choices.below(if self.timeless { 4 } else { 7 }) {
             0 | 1 => format!("CLIENT KILL ADDR {}", address(other)),
             2 => format!("CLIENT UNBLOCK @{other}"),
             3 => format!("CLIENT UNBLOCK @{other} ERROR"),
-            choice => {
-                let mode = ["WRITE", "ALL"][usize::from(choice % 2 == 1)];
-                format!("CLIENT PAUSE {} {mode}", 1 + self.choices.below(4))
-            }
+            4 => "CLIENT UNPAUSE".to_owned(),
+            _ => self.pause(),
         }
+    }
+
+    fn pause(&mut self) -> String {
+        let mode = self.of(&["WRITE", "ALL"]);
+        format!("CLIENT PAUSE {} {mode}", 1 + self.choices.below(4))
     }
 
     /// Appends to strings and reads them: see [`super::appends`].
@@ -511,6 +523,33 @@ pub fn small(fine: bool) -> Vec<Small> {
             2,
             0,
             &[(0, "APPEND a 1; APPEND b 1"), (1, "CLIENT PAUSE 9 WRITE | MGET a b")],
+        ),
+        scenario(
+            "pause-order",
+            2,
+            0,
+            &[
+                (0, "CLIENT PAUSE 9 WRITE | APPEND b 1 | GET b"),
+                (1, "APPEND b 2 | APPEND a 3"),
+                (0, "CLIENT UNPAUSE"),
+            ],
+        ),
+        scenario(
+            "pause-ends",
+            2,
+            3,
+            &[(0, "CLIENT PAUSE 2 WRITE | APPEND b 1"), (1, "APPEND b 2 | APPEND a 3")],
+        ),
+        scenario(
+            "pause-let-go",
+            2,
+            0,
+            &[
+                (0, "CLIENT PAUSE 9 WRITE | BLPOP a b 0"),
+                (1, "RPUSH b x"),
+                (1, "BLPOP b 0"),
+                (0, "CLIENT UNPAUSE"),
+            ],
         ),
         scenario("pause-pause", 2, 0, &[(0, "CLIENT PAUSE 9"), (1, "CLIENT PAUSE 9 WRITE")]),
         scenario("pause-monitor", 2, 0, &[(0, "CLIENT PAUSE 9"), (1, "MONITOR")]),

@@ -625,7 +625,7 @@ impl Simulation {
     /// A client does what is next for it.
     fn act(&mut self, number: usize, schedule: &mut dyn Schedule) {
         let world = &mut *self.world.borrow_mut();
-        let instant = world.instant();
+        let (instant, since) = (world.instant(), self.witness.next());
         let ids: Vec<ClientId> = world.clients.iter().map(|client| client.id).collect();
         let client = &mut world.clients[number];
         let shard = client.script.shard;
@@ -646,7 +646,7 @@ impl Simulation {
                 let argv = with_ids(argv, &ids);
                 encode(&argv, &mut client.rest);
                 trace::invoked(number, client.operations.len());
-                client.operations.push(Operation { argv, invoked: instant, returned: None });
+                client.operations.push(Operation { argv, invoked: instant, returned: None, since });
             }
         }
         let mut bytes = std::mem::take(&mut client.rest);

@@ -156,6 +156,8 @@ pub struct Conn {
     pub shard_channels: BTreeSet<Vec<u8>>,
     pub patterns: BTreeSet<Vec<u8>>,
     pub waiting: Waiting,
+    /// Since when CLIENT PAUSE has held back its command, as a number that all shards count.
+    pub held: Option<u64>,
     /// Bytes received and not executed yet: an incomplete command, or commands behind one that waits.
     pub query: Vec<u8>,
     /// A command with a large argument that is incomplete; the query buffer is empty then.
@@ -210,6 +212,7 @@ impl Conn {
             shard_channels: BTreeSet::new(),
             patterns: BTreeSet::new(),
             waiting: Waiting::No,
+            held: None,
             query: Vec::new(),
             incoming: None,
             decoder: Decoder::new(),

@@ -136,7 +136,7 @@ impl Shard {
             return self.refuse(id, Some(command), NO_DATA_FOR_MONITORS);
         }
         let pause = &self.session.pause;
-        if pause.is_on() && pause.holds(self.data_now(), command, conn.multi.as_ref()) {
+        if pause.is_on() && pause.holds(self.letting_go, self.data_now(), command, conn.multi.as_ref()) {
             return Ok(Admitted::Postpone);
         }
         if in_multi && !runs_inside_multi(command.id) {

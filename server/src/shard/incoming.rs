@@ -130,7 +130,7 @@ impl Shard {
         let all = buffer.len();
         let string = Arc::new(LargeString::first_of(buffer, incoming.length));
         self.brought = Some(string.clone());
-        let done = self.run_pipeline(id, string.buffer());
+        let done = self.run_pipeline(id, string.buffer(), usize::MAX);
         self.brought = None;
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         if done > 0 {

@@ -49,8 +49,8 @@ use kevy::keyspace::{Class, EvictionPolicy, UnixMillis};
 use kevy::resp::Argv;
 
 use super::conn::{ClientId, Conn, ConnId, Waiting};
+use super::pause::let_go;
 use super::realm::DbKey;
-use super::session::client;
 use super::together::{Together, is_plain};
 use super::witness::Witness;
 use super::{Now, Shard};
@@ -166,15 +166,27 @@ struct Gather {
 }
 
 enum Task {
-    Command(&'static Command, Argv),
-    /// The same, of a command that pauses clients and has been announced.
-    Pausing(&'static Command, Argv),
+    Command(&'static Command, Argv, Option<Announced>),
+    /// The same, of a command that pauses clients, which has been announced.
+    Pausing(&'static Command, Argv, Option<Announced>),
     /// An EXEC that was refused, with the error: it is shown to monitors.
     Abort(&'static Command, Argv, CommandError),
     /// A key has become ready that the connection waits for, by the number of that wait: its blocked command runs again.
     Serve(u64),
     /// Keys whose time is up are removed from the origin's slice, and somebody elsewhere hears of it.
     Expire,
+    /// What CLIENT PAUSE has held back is let go, as wherever all boxes have met, or the rest of it.
+    LetGo {
+        rest: bool,
+    },
+}
+
+/// That somebody is about to listen was announced when it had been taken back so often: in his shard, and that keyspace
+/// events are about to be published.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Announced {
+    taken_back: u64,
+    unpublished: u64,
 }
 
 /// What all shards of a server share beside the order: numbers.
@@ -182,11 +194,14 @@ pub struct Common {
     pub clients: AtomicUsize,
     last_client: AtomicU64,
     last_slowlog: AtomicU64,
+    /// See [`pause`](super::pause).
+    last_ticket: AtomicU64,
     /// The shards where somebody is subscribed, and where somebody monitors.
     subscribed: AtomicU64,
     monitored: AtomicU64,
-    /// Keyspace events are about to be published.
+    /// Keyspace events are about to be published, and how often that was over.
     to_publish: AtomicBool,
+    unpublished: AtomicU64,
     /// Clients that wait for keys of other shards.
     pub away: AtomicUsize,
     /// Of those, calls that are in the order and have not been executed yet, and shards that could not append one. Whoever
@@ -203,9 +218,11 @@ impl Default for Common {
             clients: AtomicUsize::new(0),
             last_client: AtomicU64::new(0),
             last_slowlog: AtomicU64::new(0),
+            last_ticket: AtomicU64::new(0),
             subscribed: AtomicU64::new(0),
             monitored: AtomicU64::new(0),
             to_publish: AtomicBool::new(false),
+            unpublished: AtomicU64::new(0),
             away: AtomicUsize::new(0),
             debts: AtomicUsize::new(0),
             completed: std::array::from_fn(|_| Tally::default()),
@@ -220,6 +237,10 @@ impl Common {
 
     pub fn completed(&self, shard: ShardId) -> &Tally {
         &self.completed[shard]
+    }
+
+    pub(super) fn next_ticket(&self) -> u64 {
+        self.last_ticket.fetch_add(1, Ordering::Relaxed)
     }
 
     pub fn next_slowlog(&self) -> u64 {
@@ -279,6 +300,8 @@ pub struct Links {
     stay_batches: usize,
     /// Which command of the batch at the cursor is being executed, counted from 1.
     member: usize,
+    /// How often nobody of this shard listened any more.
+    taken_back: u64,
     witness: Option<std::sync::Arc<Witness>>,
 }
 
@@ -318,6 +341,7 @@ impl Links {
             stayed: 0,
             stay_batches,
             member: 0,
+            taken_back: 0,
             witness,
         }
     }
@@ -527,47 +551,66 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     for hand in boxes.iter_mut().take(if kevy::bug!(GatherPassedByOne) { 1 } else { usize::MAX }) {
         hand.pass(entry.clock);
     }
-    let origin = gather.origin.shard;
-    let at = boxes.iter().position(|hand| hand.me() == origin).expect("a gather names its origin");
-    let mut primary = boxes.swap_remove(at);
     // In order of their numbers, whoever arrived first: what is listed over all shards has one order.
     boxes.sort_by_key(|hand| hand.me());
-    primary.set_now(now);
-    primary.take_in(boxes);
-    primary.set_in_entry(true);
+    let origin = gather.origin.shard;
+    let at = boxes.iter().position(|hand| hand.me() == origin).expect("a gather names its origin");
     let mut first = None;
-    match &gather.task {
-        Task::Command(command, argv) => primary.run_gathered(gather.origin, command, argv),
-        Task::Pausing(command, argv) => primary.run_pausing(gather.origin, command, argv),
+    boxes[at].set_now(now);
+    boxes = hosted(boxes, at, |primary| match &gather.task {
+        Task::Command(command, argv, announced) => {
+            primary.run_gathered(gather.origin, command, argv, *announced);
+        }
+        Task::Pausing(command, argv, announced) => {
+            primary.run_pausing(gather.origin, command, argv, *announced);
+        }
         Task::Abort(command, argv, error) => primary.answer_gathered(gather.origin, |shard, id, out| {
             shard.abort(id, command, argv.as_args(), error, out);
         }),
         Task::Serve(number) => first = primary.serve_gathered(gather.origin, *number),
         Task::Expire => primary.run_expiry(),
-    }
-    primary.set_in_entry(false);
-    let mut boxes = primary.send_home();
-    boxes.push(primary);
+        Task::LetGo { .. } => {}
+    });
     if let Some(at) = boxes.iter().position(|hand| Some(hand.me()) == first) {
         boxes.swap(0, at);
     }
     // Who waits for what was done is called before anybody can know of it, where those are who hear of that.
-    for at in 0..if kevy::bug!(ServedAfterGather) { 0 } else { boxes.len() } {
-        if boxes[at].realm.is_ready() {
-            let mut host = boxes.swap_remove(at);
-            host.take_in(boxes);
-            host.set_in_entry(true);
-            host.serve_blocked();
-            host.set_in_entry(false);
-            boxes = host.send_home();
-            boxes.push(host);
-            let last = boxes.len() - 1;
-            boxes.swap(at, last);
-        }
+    if !kevy::bug!(ServedAfterGather) {
+        boxes = serve_ready(boxes);
+    }
+    if boxes.len() > 1 && boxes.len() == boxes[0].count() {
+        let rest = matches!(gather.task, Task::LetGo { rest: true });
+        boxes = let_go(boxes, now, rest);
     }
     if matches!(gather.task, Task::Serve(_)) {
         // Whoever comes next because of it has been called.
         boxes[0].common.debts.fetch_sub(1, Ordering::SeqCst);
+    }
+    boxes
+}
+
+/// Has one of the boxes do something over the keyspaces of all, at an entry of the order.
+pub(super) fn hosted(
+    mut boxes: Vec<Hand<Shard>>,
+    at: usize,
+    act: impl FnOnce(&mut Shard),
+) -> Vec<Hand<Shard>> {
+    let mut host = boxes.remove(at);
+    host.take_in(boxes);
+    host.set_in_entry(true);
+    act(&mut host);
+    host.set_in_entry(false);
+    let mut boxes = host.send_home();
+    boxes.insert(at, host);
+    boxes
+}
+
+/// Serves those who wait for what was done in one of the boxes.
+pub(super) fn serve_ready(mut boxes: Vec<Hand<Shard>>) -> Vec<Hand<Shard>> {
+    for at in 0..boxes.len() {
+        if boxes[at].realm.is_ready() {
+            boxes = hosted(boxes, at, Shard::serve_blocked);
+        }
     }
     boxes
 }
@@ -681,7 +724,7 @@ impl Shard {
     }
 
     /// Whether somebody has been called, anywhere, and not been served yet.
-    fn has_debts(&self) -> bool {
+    pub(super) fn has_debts(&self) -> bool {
         self.common.debts.load(Ordering::SeqCst) > 0
     }
 
@@ -846,7 +889,7 @@ impl Shard {
             return true;
         }
         let needs = needs.with(heard.if_expired);
-        self.append_task(id, needs, Task::Command(command, Argv::from(args)))
+        self.append_task(id, needs, Task::Command(command, Argv::from(args), None))
     }
 
     /// Ends a transaction whose EXEC was refused: in the order, if somebody elsewhere is shown it. False: as above.
@@ -859,7 +902,7 @@ impl Shard {
         out: &mut Vec<u8>,
     ) -> bool {
         let monitored = self.monitored_shards();
-        if monitored.without(self.me()).is_empty() {
+        if self.absent(monitored).is_empty() {
             self.abort(id, command, args, &error, out);
             return true;
         }
@@ -925,68 +968,73 @@ impl Shard {
         })
     }
 
-    /// Whether a command by which a connection begins to listen has to wait until everybody knows: all boxes are here, so
-    /// whatever was appended in ignorance of it has been appended. It is executed at its next position.
+    /// Announces a command by which a connection begins to listen, and gives what was announced if the command has to wait
+    /// until everybody knows: all boxes are here, so whatever was appended in ignorance of it has been appended, and is
+    /// executed before the command's next position. It need not wait if somebody of this shard listens already, nor once it
+    /// was announced, unless somebody has taken that back meanwhile.
     ///
     /// CLIENT PAUSE is much the same, see [`Shard::run_pausing`]: what was appended before everybody knew of it is executed before
     /// its answer.
-    fn announces(&mut self, id: ConnId, command: &Command, argv: kevy::resp::Args<'_>) -> bool {
-        let me = self.me();
-        let queued = |wanted: fn(CommandId) -> bool| {
-            let multi = self.conn(id).and_then(|conn| conn.multi.as_ref());
-            wanted(command.id)
-                || command.id == CommandId::Exec
-                    && multi.is_some_and(|multi| multi.queue.iter().any(|queued| wanted(queued.command.id)))
-        };
-        let subscribes = queued(|id| matches!(id, CommandId::Subscribe | CommandId::PSubscribe))
-            && self.publishes_events();
-        let announce = |wants: bool, shards: &AtomicU64| {
-            wants
-                && !kevy::bug!(ListensUnannounced)
-                && !Shards(shards.fetch_or(Shards::one(me).0, Ordering::SeqCst)).contains(me)
-        };
-        let subscribes = announce(subscribes, &self.common.subscribed);
-        let configures = command.id == CommandId::ConfigSet
-            && !self.publishes_events()
-            && argv.iter().any(|arg| arg.eq_ignore_ascii_case(b"notify-keyspace-events"));
-        if command.id == CommandId::ConfigSet {
-            self.common.to_publish.store(configures, Ordering::SeqCst);
+    fn announces(
+        &mut self,
+        id: ConnId,
+        command: &Command,
+        argv: kevy::resp::Args<'_>,
+        announced: Option<Announced>,
+    ) -> Option<Announced> {
+        let multi = self.conn(id).and_then(|conn| conn.multi.as_ref());
+        let queue =
+            multi.filter(|_| command.id == CommandId::Exec).into_iter().flat_map(|multi| &multi.queue);
+        let (mut subscribes, mut configures) = (false, false);
+        let queued = queue.map(|queued| (queued.command.id, queued.args.as_args()));
+        for (id, args) in std::iter::once((command.id, argv)).chain(queued) {
+            subscribes |= matches!(id, CommandId::Subscribe | CommandId::PSubscribe);
+            configures |= id == CommandId::ConfigSet
+                && args.iter().any(|arg| arg.eq_ignore_ascii_case(b"notify-keyspace-events"));
         }
-        announce(command.id == CommandId::Monitor, &self.common.monitored) || subscribes || configures
-    }
-
-    /// Whether a command pauses clients, or is an EXEC that does; and if so, whether all that they send.
-    fn pauses(&self, id: ConnId, command: &Command, argv: kevy::resp::Args<'_>) -> Option<bool> {
-        let all = |args| client::pause_asked(args, self.data_now()).ok().map(|(_, all)| all);
-        match command.id {
-            _ if kevy::bug!(PauseOverlooksEntries) => None,
-            CommandId::ClientPause => all(argv),
-            CommandId::Exec => {
-                let queue = &self.conn(id)?.multi.as_ref()?.queue;
-                let pauses = queue.iter().filter(|queued| queued.command.id == CommandId::ClientPause);
-                pauses.filter_map(|queued| all(queued.args.as_args())).reduce(|a, b| a | b)
-            }
-            _ => None,
+        subscribes &= self.publishes_events();
+        configures &= !self.config_publishes_events();
+        let (me, common) = (self.me(), &self.common);
+        let announce =
+            |shards: &AtomicU64| Shards(shards.fetch_or(Shards::one(me).0, Ordering::SeqCst)).contains(me);
+        // Where nobody listens, that it was announced already may have been just now.
+        let mut waits = configures;
+        if subscribes {
+            let announced = announce(&common.subscribed);
+            waits |= if kevy::bug!(SecondListenerUnannounced) {
+                !announced
+            } else {
+                self.subscriptions.is_empty()
+            };
         }
-    }
-
-    /// Holds back commands of all shards that are here.
-    pub(super) fn pause_everywhere(&mut self, until: UnixMillis, all: bool) {
-        let now = self.data_now();
-        self.everywhere(|shard| {
-            // Those whom an earlier one held back ask again: this may be about less.
-            if shard.session.pause.ended(now) {
-                shard.resume_paused();
+        if command.id == CommandId::Monitor {
+            let announced = announce(&common.monitored);
+            waits |=
+                if kevy::bug!(SecondListenerUnannounced) { !announced } else { self.monitors.is_empty() };
+        }
+        let taken_back = self.links.as_deref().map_or(0, |links| links.taken_back);
+        let now = Announced { taken_back, unpublished: common.unpublished.load(Ordering::SeqCst) };
+        if waits && announced != Some(now) && !kevy::bug!(ListensUnannounced) {
+            if configures {
+                common.to_publish.store(true, Ordering::SeqCst);
             }
-            shard.session.pause.start(now, until, all);
-            shard.reschedule();
-        });
+            return Some(now);
+        }
+        if configures && common.to_publish.load(Ordering::SeqCst) {
+            common.to_publish.store(false, Ordering::SeqCst);
+            // It is executed, and may fail: others who are about to do the same announce it again.
+            common.unpublished.fetch_add(1, Ordering::SeqCst);
+        }
+        None
     }
 
     /// Whether keyspace events are published, or will be.
     pub(super) fn publishes_events(&self) -> bool {
+        self.config_publishes_events() || self.common.to_publish.load(Ordering::SeqCst)
+    }
+
+    fn config_publishes_events(&self) -> bool {
         self.config.settings.notify_keyspace_events & (Class::KEYSPACE | Class::KEYEVENT) != 0
-            || self.common.to_publish.load(Ordering::SeqCst)
     }
 
     /// Whether somebody may hear of a command, anywhere.
@@ -1049,39 +1097,54 @@ impl Shard {
     }
 
     /// The command of a connection of this shard, at its position, with all boxes it needs.
-    fn run_gathered(&mut self, origin: Origin, command: &'static Command, argv: &Argv) {
+    fn run_gathered(
+        &mut self,
+        origin: Origin,
+        command: &'static Command,
+        argv: &Argv,
+        announced: Option<Announced>,
+    ) {
         let (id, args) = (origin.conn, argv.as_args());
         if self.waits_in_order(origin) {
             if let Some(all) = self.pauses(id, command, args) {
-                self.everywhere(|shard| shard.session.pause.announce(origin.client, all));
-                self.post_again(origin, Task::Pausing(command, argv.clone()));
+                self.announce_pause(origin.client, all);
+                self.post_again(origin, Task::Pausing(command, argv.clone(), None));
                 return;
             }
-            if self.announces(id, command, args) {
-                self.post_again(origin, Task::Command(command, argv.clone()));
+            if let Some(announced) = self.announces(id, command, args, announced) {
+                self.post_again(origin, Task::Command(command, argv.clone(), Some(announced)));
                 return;
             }
         }
         self.run_let_in(origin, command, args);
     }
 
+    /// A command that CLIENT PAUSE lets go, as at a position of its own.
+    pub(super) fn run_let_go(&mut self, id: ConnId, command: &'static Command, args: kevy::resp::Args<'_>) {
+        let client = self.conn(id).map_or(0, |conn| conn.client);
+        self.run_gathered(Origin { shard: self.me(), conn: id, client }, command, &Argv::from(args), None);
+    }
+
     /// The same for a command that pauses clients, behind everything that was let in without knowing of it.
-    fn run_pausing(&mut self, origin: Origin, command: &'static Command, argv: &Argv) {
+    fn run_pausing(
+        &mut self,
+        origin: Origin,
+        command: &'static Command,
+        argv: &Argv,
+        announced: Option<Announced>,
+    ) {
         let args = argv.as_args();
         if self.waits_in_order(origin) {
             // Who has been called must have got what was pushed for him: serving him is in the order, too.
             let owes = self.has_debts() && !kevy::bug!(PauseOverlooksDebts);
-            if owes || self.announces(origin.conn, command, args) {
-                self.post_again(origin, Task::Pausing(command, argv.clone()));
+            let again = self.announces(origin.conn, command, args, announced);
+            if owes || again.is_some() {
+                self.post_again(origin, Task::Pausing(command, argv.clone(), again.or(announced)));
                 return;
             }
         }
         self.run_let_in(origin, command, args);
-        // Executed or not: those whom only that held back ask again.
-        self.everywhere(|shard| {
-            shard.session.pause.withdraw(origin.client);
-            shard.resume_paused();
-        });
+        self.withdraw_pause(origin.client);
     }
 
     fn run_let_in(&mut self, origin: Origin, command: &'static Command, args: kevy::resp::Args<'_>) {
@@ -1104,10 +1167,16 @@ impl Shard {
         self.post(shards, What::Gather(Gather { mailbox: Mailbox::new(shards.len()), origin, task }));
     }
 
-    /// Whether a command that was let in would be held back by now.
-    fn is_held(&self, id: ConnId, command: &Command) -> bool {
-        let multi = self.conn(id).and_then(|conn| conn.multi.as_ref());
-        self.session.pause.has_to_wait(self.data_now(), command, multi)
+    /// Lets go what CLIENT PAUSE has held back, at the next position that it can have. Whoever sees that the time of a pause is
+    /// up sees it by his own clock, so that is the entry's time.
+    pub(super) fn post_letting_go(&mut self, rest: bool) {
+        let (me, shards) = (self.me(), self.all_shards());
+        let clock = self.data_now().max(self.now.unix);
+        let origin = Origin { shard: me, conn: ConnId(0), client: 0 };
+        let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task: Task::LetGo { rest } };
+        if let Some(links) = self.links.as_deref_mut() {
+            links.post(clock, shards, What::Gather(gather));
+        }
     }
 
     /// A connection of this shard whose command was in the order gets what `answer` writes, and goes on.
@@ -1258,7 +1327,7 @@ impl Shard {
     /// Whether a command has to wait for somebody who waited longer. Then its connection is stalled, and tries again when
     /// the order has been followed. Without this, one pipeline could push to a key and take away what it pushed.
     pub(super) fn stalls(&mut self, id: ConnId) -> bool {
-        let stalls = self.owes() && !kevy::bug!(DebtsIgnored);
+        let stalls = !self.letting_go && self.owes() && !kevy::bug!(DebtsIgnored);
         if stalls {
             self.stall(id);
         }
@@ -1274,7 +1343,8 @@ impl Shard {
 
     // --- Messages to all --------------------------------------------------------------------------------------
 
-    fn count(&self) -> usize {
+    /// How many shards there are.
+    pub(super) fn count(&self) -> usize {
         self.links.as_deref().map_or(1, |links| links.count)
     }
 
@@ -1338,12 +1408,20 @@ impl Shard {
     /// Subscriptions or monitors of this shard's connections have changed.
     pub(super) fn listeners_changed(&mut self) {
         let me = Shards::one(self.me()).0;
-        let set = |shards: &AtomicU64, listening: bool| match listening {
-            true => shards.fetch_or(me, Ordering::SeqCst),
-            false => shards.fetch_and(!me, Ordering::SeqCst),
+        let set = |shards: &AtomicU64, listening: bool| {
+            if listening {
+                shards.fetch_or(me, Ordering::SeqCst);
+            }
+            !listening && shards.fetch_and(!me, Ordering::SeqCst) & me != 0
         };
-        set(&self.common.subscribed, !self.subscriptions.is_empty());
-        set(&self.common.monitored, !self.monitors.is_empty());
+        let unsubscribed = set(&self.common.subscribed, !self.subscriptions.is_empty());
+        let unmonitored = set(&self.common.monitored, !self.monitors.is_empty());
+        if let Some(links) = self.links.as_deref_mut()
+            && (unsubscribed || unmonitored)
+            && !kevy::bug!(TakenBackUnnoticed)
+        {
+            links.taken_back += 1;
+        }
     }
 
     /// A connection does not watch these keys any more.

@@ -20,6 +20,7 @@ mod cron;
 mod gates;
 mod incoming;
 pub mod links;
+mod pause;
 pub mod pubsub;
 pub mod realm;
 mod route;
@@ -261,8 +262,10 @@ pub struct Shard {
     free: Vec<ConnId>,
     pub by_client: BTreeMap<ClientId, ConnId>,
     pub monitors: BTreeSet<ConnId>,
-    /// Connections whose command CLIENT PAUSE holds back, the first first.
-    paused: Vec<ConnId>,
+    /// Connections whose command CLIENT PAUSE holds back, by their tickets.
+    paused: BTreeMap<u64, ConnId>,
+    /// What it has held back is being let go.
+    letting_go: bool,
     /// Connections with commands in their query buffer that may be executed now.
     runnable: VecDeque<ConnId>,
     send_queue: VecDeque<ConnId>,
@@ -330,7 +333,8 @@ impl Shard {
             free: Vec::new(),
             by_client: BTreeMap::new(),
             monitors: BTreeSet::new(),
-            paused: Vec::new(),
+            paused: BTreeMap::new(),
+            letting_go: false,
             runnable: VecDeque::new(),
             send_queue: VecDeque::new(),
             close_queue: VecDeque::new(),
@@ -432,12 +436,12 @@ impl Shard {
             return;
         }
         if conn.query.is_empty() && conn.waiting == Waiting::No {
-            let consumed = self.run_pipeline(id, bytes);
+            let consumed = self.run_pipeline(id, bytes, usize::MAX);
             let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
             conn.query.extend_from_slice(&bytes[consumed..]);
         } else {
             conn.query.extend_from_slice(bytes);
-            self.run_query(id);
+            self.run_query(id, usize::MAX);
         }
         if let Some(conn) = self.conns[id.0 as usize].as_deref_mut()
             && !conn.query.is_empty()
@@ -509,11 +513,7 @@ impl Shard {
         while let Some(waiter) = self.realm.waiters.pop_timed_out(now.unix) {
             self.release(&waiter, None);
         }
-        // By the time at which commands run: in the order it may be earlier, and what it holds back then it holds back here.
-        let time = if kevy::bug!(PauseEndsEarly) { now.unix } else { self.data_now() };
-        if self.session.pause.ended(time) && !kevy::bug!(PauseNeverEnds) {
-            self.resume_paused();
-        }
+        self.end_pause();
         if now.mono >= self.next_cron {
             self.run_cron();
             self.next_cron = now.mono + 1_000_000 / u64::from(self.config.process.hz.max(1));
@@ -534,13 +534,17 @@ impl Shard {
         if std::mem::take(&mut self.evicting) && self.config.settings.maxmemory != 0 {
             self.make_room();
         }
-        for _ in 0..self.runnable.len() {
-            if let Some(id) = self.runnable.pop_front() {
-                self.run_query(id);
-            }
-        }
+        self.run_runnable();
         if !kevy::bug!(StayOutlastsTurn) {
             self.end_stay();
+        }
+    }
+
+    fn run_runnable(&mut self) {
+        for _ in 0..self.runnable.len() {
+            if let Some(id) = self.runnable.pop_front() {
+                self.run_query(id, usize::MAX);
+            }
         }
     }
 
@@ -620,33 +624,33 @@ impl Shard {
 
     // --- Pipelines --------------------------------------------------------------------------------------------
 
-    /// Executes what the query buffer holds.
-    fn run_query(&mut self, id: ConnId) {
+    /// Executes what the query buffer holds, at most so many commands.
+    fn run_query(&mut self, id: ConnId, most: usize) {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         if conn.query.is_empty() || !conn.can_execute() {
             return;
         }
         let mut query = std::mem::take(&mut conn.query);
-        let consumed = self.run_pipeline(id, &query);
+        let consumed = self.run_pipeline(id, &query, most);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         query.drain(..if kevy::bug!(QueueBehindWaitLost) { query.len() } else { consumed });
         conn.query = query;
     }
 
-    /// Decodes and executes commands from `bytes` until they run out or the connection cannot go on. Returns how
-    /// many bytes are done with.
-    fn run_pipeline(&mut self, id: ConnId, bytes: &[u8]) -> usize {
+    /// Decodes and executes commands from `bytes`, at most so many, until they run out or the connection cannot go on.
+    /// Returns how many bytes are done with.
+    fn run_pipeline(&mut self, id: ConnId, bytes: &[u8], mut most: usize) -> usize {
         let mut batch = std::mem::take(&mut self.batch);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return 0 };
         let mut decoder = std::mem::take(&mut conn.decoder);
         let mut done = 0;
-        while done < bytes.len() {
+        while done < bytes.len() && most > 0 {
             let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { break };
             if !conn.can_execute() {
                 break;
             }
             let limits = gates::decoder_limits(&self.config, conn.authenticated);
-            let depth = if conn.authenticated { BATCH } else { 1 };
+            let depth = most.min(if conn.authenticated { BATCH } else { 1 });
             let mut at = done;
             let mut failure = None;
             while batch.commands.len() < depth {
@@ -676,6 +680,7 @@ impl Shard {
                 }
             }
             let several = batch.commands.len() > 1;
+            most -= batch.commands.len();
             self.renew_stay();
             let stays = several && self.links.is_some() && self.stay_for(id, bytes, &batch, &decoder);
             let together = if several && !stays && self.links.is_some() {
@@ -803,6 +808,13 @@ impl Shard {
             conn.reply_mode = ReplyMode::Skip;
         }
         match self.admit(id, args) {
+            Ok(gates::Admitted::Run(command)) if self.letting_go => {
+                // Where its connection writes to belongs to whoever executes it.
+                self.conn_mut(id).expect("nothing has closed it").waiting = Waiting::Order;
+                self.put_back(id, out, start);
+                self.run_let_go(id, command, args);
+                return;
+            }
             Ok(gates::Admitted::Run(command)) if self.links.is_some() => {
                 if !self.run_over(id, command, args, &mut out)
                     && let Some(conn) = self.conn_mut(id)
@@ -1289,27 +1301,6 @@ impl Shard {
         }
     }
 
-    /// CLIENT PAUSE holds back a connection's command, which is read again when that is over.
-    fn postpone(&mut self, id: ConnId) {
-        if let Some(conn) = self.conn_mut(id) {
-            conn.waiting = Waiting::Paused;
-            conn.commands -= 1;
-            self.paused.push(id);
-        }
-    }
-
-    /// The same for a command that was let in before: of a client that waited and could be served, or at a second position in
-    /// the order. It goes back to where it was read from, as if it came when the pause is over; until then it has no deadline
-    /// and no place in a queue.
-    pub(super) fn hold_back(&mut self, id: ConnId, args: Args<'_>) {
-        let Some(conn) = self.conn_mut(id) else { return };
-        let mut query = Vec::new();
-        args.encode(&mut query);
-        query.append(&mut conn.query);
-        (conn.query, conn.decoder) = (query, Decoder::new());
-        self.postpone(id);
-    }
-
     /// Ends the waiting of a client, which is in no queue any more, with an answer of somebody else's making.
     fn release(&mut self, waiter: &Waiter, error: Option<CommandError>) {
         let id = waiter.conn;
@@ -1357,22 +1348,6 @@ impl Shard {
             && !kevy::bug!(ServedNotResumed)
         {
             self.runnable.push_back(id);
-        }
-    }
-
-    /// CLIENT UNPAUSE, or the end of the pause: they go on in the order in which they were held back.
-    pub(crate) fn resume_paused(&mut self) {
-        let mut paused = std::mem::take(&mut self.paused);
-        if kevy::bug!(PausedGoOnBySlot) {
-            paused.sort_by_key(|id| id.0);
-        }
-        for id in paused {
-            if let Some(conn) = self.conn_mut(id)
-                && conn.waiting == Waiting::Paused
-            {
-                conn.waiting = Waiting::No;
-                self.resume(id);
-            }
         }
     }
 
@@ -1424,8 +1399,10 @@ impl Shard {
             self.end_wait(&waiter);
         }
         self.monitors.remove(&id);
-        self.paused.retain(|&paused| paused != id);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        if let Some(ticket) = conn.held.take() {
+            self.paused.remove(&ticket);
+        }
         let watched = std::mem::take(&mut conn.watching);
         self.unwatch(watched.into_keys());
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };

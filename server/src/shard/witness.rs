@@ -41,6 +41,8 @@ pub enum Happened {
     Refused,
     /// It waits no more, without having got anything.
     Released,
+    /// CLIENT PAUSE holds it back; whether because everything waits, or only what could write.
+    HeldBack { by_all: bool },
     /// The connection is forgotten.
     Closed,
     /// A key was evicted to make room, by nobody's command.
@@ -68,6 +70,11 @@ pub struct Witness {
 }
 
 impl Witness {
+    /// The instant of what happens next.
+    pub fn next(&self) -> u64 {
+        self.instants.load(Ordering::SeqCst)
+    }
+
     /// What has happened so far, in no particular order.
     pub fn take(&self) -> Vec<Event> {
         std::mem::take(&mut *self.events.lock().expect("nobody panics while he holds it"))

@@ -340,10 +340,7 @@ pub fn pause_asked(args: Args<'_>, now: UnixMillis) -> Result<(UnixMillis, bool)
 }
 
 pub fn unpause(s: &mut Session<'_>) -> Outcome {
-    s.shard.everywhere(|shard| {
-        shard.session.pause.stop();
-        shard.resume_paused();
-    });
+    s.shard.unpause_everywhere();
     s.reply.ok();
     Ok(())
 }

@@ -19,13 +19,14 @@ mod multi;
 mod pubsub;
 pub mod slowlog;
 
-use kevy::command::{Command, CommandError, CommandId, Flags};
+use kevy::command::{Command, CommandError, CommandId};
 use kevy::keyspace::UnixMillis;
 use kevy::resp::{Args, Reply};
 use kevy::rng::Rng;
 
 use super::Shard;
-use super::conn::{ClientId, Conn, ConnId, Multi};
+use super::conn::{Conn, ConnId};
+use super::pause::Pause;
 
 /// State of the shard that only session commands use.
 pub struct State {
@@ -56,87 +57,6 @@ impl State {
     pub fn new_replication_id(&mut self) {
         self.replication_id = (0..5).map(|_| format!("{:08x}", self.rng.next_u64() as u32)).collect();
     }
-}
-
-/// CLIENT PAUSE.
-#[derive(Default)]
-pub struct Pause {
-    /// Nothing is paused at or after this.
-    until: UnixMillis,
-    /// Everything waits, not only what could write.
-    all: bool,
-    on: bool,
-    /// Clients whose CLIENT PAUSE has been announced and not been executed yet, and whether it is about everything. It holds
-    /// back what arrives, so that nothing is executed behind it that was let in without knowing of it; it does nothing else.
-    announced: Vec<(ClientId, bool)>,
-}
-
-impl Pause {
-    /// Pauses; a pause that is already on never gets shorter or laxer.
-    pub fn start(&mut self, now: UnixMillis, until: UnixMillis, all: bool) {
-        if self.is_in_force(now) {
-            self.until = if kevy::bug!(PauseShortens) { until } else { self.until.max(until) };
-            self.all |= all;
-        } else {
-            (self.on, self.until, self.all) = (true, until, all);
-        }
-    }
-
-    pub fn announce(&mut self, client: ClientId, all: bool) {
-        self.announced.push((client, all));
-    }
-
-    /// What was announced has been executed, or will not be.
-    pub fn withdraw(&mut self, client: ClientId) {
-        self.announced.retain(|&(announced, _)| announced != client);
-    }
-
-    /// Whether commands have been paused: who waits is not served, and the data stays as it is, with keys that are to
-    /// expire or to be evicted.
-    pub fn is_in_force(&self, now: UnixMillis) -> bool {
-        self.on && now < self.until
-    }
-
-    /// Whether some command may have to wait.
-    pub fn is_on(&self) -> bool {
-        self.on || !self.announced.is_empty()
-    }
-
-    pub fn stop(&mut self) {
-        self.on = false;
-    }
-
-    /// Whether a command that arrives has to wait.
-    pub fn holds(&self, now: UnixMillis, command: &Command, multi: Option<&Multi>) -> bool {
-        let announced = self.announced.iter().any(|&(_, all)| concerns(all, command, multi));
-        announced || self.has_to_wait(now, command, multi)
-    }
-
-    /// Whether a command has to wait that was let in before.
-    pub fn has_to_wait(&self, now: UnixMillis, command: &Command, multi: Option<&Multi>) -> bool {
-        self.is_in_force(now) && concerns(self.all, command, multi)
-    }
-
-    /// When the pause ends by itself.
-    pub fn deadline(&self) -> Option<UnixMillis> {
-        self.on.then_some(self.until)
-    }
-
-    /// Turns the pause off when its time is up; true once.
-    pub fn ended(&mut self, now: UnixMillis) -> bool {
-        self.on && now >= self.until && {
-            self.on = false;
-            true
-        }
-    }
-}
-
-/// Whether a pause, of everything or of what could write, is about a command.
-fn concerns(all: bool, command: &Command, multi: Option<&Multi>) -> bool {
-    let writes = |command: &Command| command.is_write() || command.flags.contains(Flags::MAY_REPLICATE);
-    let in_exec = command.id == CommandId::Exec
-        && multi.is_some_and(|multi| multi.queue.iter().any(|queued| writes(queued.command)));
-    all || writes(command) || (in_exec && !kevy::bug!(PauseMissesExec))
 }
 
 /// One session command being executed.
