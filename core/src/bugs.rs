@@ -481,8 +481,6 @@ bugs! {
     ToldAfterwards in Shards;
     /// Who begins to listen relies on that it was announced for somebody else, who still waits.
     SecondListenerUnannounced in Shards;
-    /// That somebody begins to listen was taken back by somebody who ceased to, and is not announced again.
-    TakenBackUnnoticed in Shards;
     /// Who begins to listen does not wait until everybody knows.
     ListensUnannounced in Shards;
     /// Keyspace events reach the connections of one box.

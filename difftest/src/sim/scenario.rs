@@ -478,6 +478,19 @@ pub fn small(fine: bool) -> Vec<Small> {
                 (2, "APPEND a 2; APPEND c 1"),
             ],
         ),
+        // All of them have to wait until somebody is served, and go on at once.
+        scenario(
+            "listeners",
+            3,
+            0,
+            &[
+                (0, "BLPOP b 0"),
+                (1, "RPUSH b x | MULTI; SET b 1; SET c 1; EXEC"),
+                (0, "PSUBSCRIBE __keyspace*__:*"),
+                (0, "PSUBSCRIBE __keyspace*__:*"),
+                (2, "MULTI; SET b 3; SET c 3; EXEC"),
+            ],
+        ),
         scenario("called-late", 3, 1, &[(0, "BLPOP a b 0.003; BLPOP c 0"), (1, "RPUSH b y")]),
         scenario(
             "called-one-by-one",

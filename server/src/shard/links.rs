@@ -1418,7 +1418,6 @@ impl Shard {
         let unmonitored = set(&self.common.monitored, !self.monitors.is_empty());
         if let Some(links) = self.links.as_deref_mut()
             && (unsubscribed || unmonitored)
-            && !kevy::bug!(TakenBackUnnoticed)
         {
             links.taken_back += 1;
         }
