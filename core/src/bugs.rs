@@ -607,6 +607,8 @@ bugs! {
     UnpausedStayHeld in Shards;
     /// What could not be let go at once is forgotten.
     RestIsNotLetGo in Shards;
+    /// From a client that has sent faster than could be executed nothing is received any more.
+    InputHeldForGood in Shards;
     /// CLIENT PAUSE is answered before what others had in the order is executed.
     PauseOverlooksEntries in Shards;
     /// A thread that waits for its box sleeps without a last look.

@@ -4,7 +4,9 @@
 #![allow(clippy::disallowed_methods, reason = "tests of the process may")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,7 +32,7 @@ impl Server {
         let server = Server { child, dir };
         let patience = Instant::now() + Duration::from_secs(60);
         // The socket is there a moment before it listens.
-        while std::os::unix::net::UnixStream::connect(server.socket()).is_err() {
+        while UnixStream::connect(server.socket()).is_err() {
             assert!(Instant::now() < patience, "the server did not come up");
             thread::yield_now();
         }
@@ -422,6 +424,29 @@ fn latencies_are_those_of_all_shards() {
             .unwrap();
         assert_eq!(calls, 8);
     }
+}
+
+/// While its commands wait for other shards, what a client sends stays in the kernel, not in a buffer without end.
+#[test]
+fn who_sends_faster_than_is_executed_is_kept_waiting() {
+    const COMMANDS: usize = 100_000;
+    let server = Server::start(&["--shards", "2", "--client-query-buffer-limit", "1mb"]);
+    let clients = (0..4usize).map(|client| {
+        let socket = UnixStream::connect(server.socket()).unwrap();
+        thread::spawn(move || {
+            let mut writer = socket.try_clone().unwrap();
+            let sender = thread::spawn(move || {
+                let value = "x".repeat(40);
+                let command = |n: usize| format!("SET key:{} {value}\r\n", (n * 31 + client) % 5000);
+                writer.write_all((0..COMMANDS).map(command).collect::<String>().as_bytes()).unwrap();
+            });
+            let mut replies = vec![0; COMMANDS * b"+OK\r\n".len()];
+            BufReader::new(socket).read_exact(&mut replies).expect("it is not disconnected");
+            sender.join().unwrap();
+            assert_eq!(replies, b"+OK\r\n".repeat(COMMANDS));
+        })
+    });
+    clients.collect::<Vec<_>>().into_iter().for_each(|client| client.join().unwrap());
 }
 
 /// Where nobody says how many shards there are, every processor has one.

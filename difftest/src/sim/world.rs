@@ -34,6 +34,14 @@ enum Input {
     Close(usize),
 }
 
+impl Input {
+    fn client(&self) -> usize {
+        match *self {
+            Input::Accept(client) | Input::Bytes(client, _) | Input::Close(client) => client,
+        }
+    }
+}
+
 /// A bell whose ring the scheduler sees.
 #[derive(Default)]
 struct Chime(AtomicBool);
@@ -82,6 +90,8 @@ struct Client {
     id: ClientId,
     /// The server has closed the connection.
     closed: bool,
+    /// The server receives nothing from it for now.
+    held: bool,
 }
 
 impl Client {
@@ -183,7 +193,11 @@ impl Reactor for Wires {
         trace::touch_inbox(self.thread);
         trace::read_clock();
         let world = &mut *self.world.borrow_mut();
-        self.events = world.inboxes[self.thread].drain(..).collect();
+        let inbox = std::mem::take(&mut world.inboxes[self.thread]);
+        let (held, events): (VecDeque<Input>, VecDeque<Input>) =
+            inbox.into_iter().partition(|input| world.clients[input.client()].held);
+        self.events = events.into();
+        world.inboxes[self.thread] = held;
         world.now
     }
 
@@ -240,6 +254,13 @@ impl Reactor for Wires {
                 self.world.borrow_mut().receive(number, &buf.bytes);
             }
             self.sent.push((conn, buf));
+        }
+    }
+
+    fn hold_input(&mut self, conn: ConnId, hold: bool) {
+        if let Some(&number) = self.conns.get(&conn) {
+            trace::touch_inbox(self.thread);
+            self.world.borrow_mut().clients[number].held = hold;
         }
     }
 
@@ -460,7 +481,7 @@ impl Simulation {
         let witness = Arc::new(Witness::default());
         let limits = Limits { order: scenario.order, looks: 1, patience: 1, stay_batches: 2 };
         let rung = bells.iter().map(|bell| bell.clone() as Arc<dyn Bell>).collect();
-        let environment = Environment { used_memory, ..Environment::isolated() };
+        let environment = Environment { used_memory, chunk: 100, ..Environment::isolated() };
         let (threads, boxes) =
             several::threads(&config, &environment, SEED, now, rung, limits, Some(&witness));
         let clients =
@@ -584,7 +605,8 @@ impl Simulation {
                 Pause::Access => true,
                 Pause::Bell => rung(),
                 Pause::Events { deadline } => {
-                    deadline <= world.now.mono || !world.inboxes[number].is_empty() || rung()
+                    let received = |input: &Input| !world.clients[input.client()].held;
+                    deadline <= world.now.mono || world.inboxes[number].iter().any(received) || rung()
                 }
                 Pause::Ended => false,
             };

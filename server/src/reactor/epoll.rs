@@ -63,6 +63,8 @@ struct Connection {
     socket: OwnedFd,
     /// A buffer the kernel has taken a part of.
     pending: Option<SendBuf>,
+    /// Nothing is received.
+    held: bool,
     /// The turn in which it was last sent to, and what may still be sent in it.
     turn: u32,
     left: usize,
@@ -240,7 +242,8 @@ impl Epoll {
             }
             let socket = OwnedFd::from(socket);
             let added = epoll::add(&self.epoll, &socket, EventData::new_u64(at as u64), EventFlags::IN);
-            self.connections[at] = Some(Connection { socket, pending: None, turn: 0, left: SEND });
+            self.connections[at] =
+                Some(Connection { socket, pending: None, held: false, turn: 0, left: SEND });
             if let Err(error) = added {
                 crate::log!(crate::log::Level::Warning, "Registering client connection: {error}");
                 self.connections[at] = None;
@@ -299,14 +302,17 @@ impl Epoll {
         }
     }
 
-    fn interest(&self, conn: ConnId, flags: EventFlags) {
+    /// Asks to be told of what a connection waits for.
+    fn interest(&self, conn: ConnId) {
         if let Some(connection) = &self.connections[conn.0 as usize] {
+            let input = if connection.held { EventFlags::empty() } else { EventFlags::IN };
+            let output = if connection.pending.is_some() { EventFlags::OUT } else { EventFlags::empty() };
             // The descriptor is open and registered, so this cannot fail for a reason that could be handled.
             let _ = epoll::modify(
                 &self.epoll,
                 connection.socket.as_fd(),
                 EventData::new_u64(u64::from(conn.0)),
-                flags,
+                input | output,
             );
         }
     }
@@ -358,7 +364,7 @@ impl Reactor for Epoll {
                 && let Some(buf) = connection.pending.take()
                 && let Some((buf, result)) = self.push(conn, buf)
             {
-                self.interest(conn, EventFlags::IN);
+                self.interest(conn);
                 self.found.push(Found::Event(IoEvent::Sent { conn, buf, result }));
             }
             if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR)
@@ -401,10 +407,17 @@ impl Reactor for Epoll {
         for (conn, buf) in to_send.drain(..) {
             match self.push(conn, buf) {
                 Some((buf, result)) => self.found.push(Found::Event(IoEvent::Sent { conn, buf, result })),
-                None => self.interest(conn, EventFlags::IN | EventFlags::OUT),
+                None => self.interest(conn),
             }
         }
         self.to_send = to_send;
+    }
+
+    fn hold_input(&mut self, conn: ConnId, hold: bool) {
+        if let Some(connection) = self.connections.get_mut(conn.0 as usize).and_then(Option::as_mut) {
+            connection.held = hold;
+            self.interest(conn);
+        }
     }
 
     fn close(&mut self, conn: ConnId) {

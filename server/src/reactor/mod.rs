@@ -53,6 +53,9 @@ pub trait Reactor {
     /// Sends the buffers that were taken. `Sent` follows for each when it has been sent whole or cannot be.
     fn flush(&mut self);
 
+    /// Receives nothing more from a connection (true), or again (false).
+    fn hold_input(&mut self, conn: ConnId, hold: bool);
+
     /// Closes a connection; buffers it still holds are dropped.
     fn close(&mut self, conn: ConnId);
 
@@ -104,6 +107,9 @@ fn collect(shard: &mut Shard, reactor: &mut impl Reactor, now: Now) -> bool {
     while let Some((conn, buf)) = shard.poll_send() {
         sends = true;
         reactor.send(conn, buf);
+    }
+    while let Some((conn, hold)) = shard.poll_input() {
+        reactor.hold_input(conn, hold);
     }
     while let Some(conn) = shard.poll_close() {
         reactor.close(conn);

@@ -1,6 +1,7 @@
 //! A connection as its thread sees it: the session it negotiated, what it has sent and what it is owed.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Deref;
 
 use kevy::command::{Command, CommandId};
 use kevy::keyspace::UnixMillis;
@@ -134,6 +135,66 @@ impl Waiting {
     }
 }
 
+/// Bytes to be executed. To take some away from the front costs no more than to add them did.
+#[derive(Default)]
+pub struct QueryBuffer {
+    bytes: Vec<u8>,
+    /// So many of them have been taken away.
+    done: usize,
+}
+
+impl QueryBuffer {
+    pub fn consume(&mut self, count: usize) {
+        self.done += count;
+        if self.done == self.bytes.len() {
+            self.done = 0;
+            self.bytes.clear();
+        }
+    }
+
+    pub fn extend_from_slice(&mut self, bytes: &[u8]) {
+        // What is moved is no longer than what was taken away.
+        if self.done > 0 && (self.bytes.len() + bytes.len() > self.bytes.capacity() || self.done > self.len())
+        {
+            self.compact();
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    fn compact(&mut self) {
+        self.bytes.drain(..std::mem::take(&mut self.done));
+    }
+
+    /// Bytes allocated.
+    pub fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
+    pub fn shrink_to_fit(&mut self) {
+        self.compact();
+        self.bytes.shrink_to_fit();
+    }
+
+    pub fn into_buffer(mut self) -> Vec<u8> {
+        self.compact();
+        self.bytes
+    }
+}
+
+impl From<Vec<u8>> for QueryBuffer {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self { bytes, done: 0 }
+    }
+}
+
+impl Deref for QueryBuffer {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[self.done..]
+    }
+}
+
 /// See the module documentation.
 pub struct Conn {
     pub id: ConnId,
@@ -159,7 +220,9 @@ pub struct Conn {
     /// Since when CLIENT PAUSE has held back its command, as a number that all shards count.
     pub held: Option<u64>,
     /// Bytes received and not executed yet: an incomplete command, or commands behind one that waits.
-    pub query: Vec<u8>,
+    pub query: QueryBuffer,
+    /// The reactor has been told to receive nothing more for now.
+    pub input_held: bool,
     /// A command with a large argument that is incomplete; the query buffer is empty then.
     pub incoming: Option<Box<Incoming>>,
     pub decoder: Decoder,
@@ -213,7 +276,8 @@ impl Conn {
             patterns: BTreeSet::new(),
             waiting: Waiting::No,
             held: None,
-            query: Vec::new(),
+            query: QueryBuffer::default(),
+            input_held: false,
             incoming: None,
             decoder: Decoder::new(),
             out: Vec::new(),

@@ -3,7 +3,7 @@
 use crate::config::ClientMemory;
 use crate::log::Level;
 
-use super::conn::{ConnId, Waiting};
+use super::conn::{ConnId, QueryBuffer, Waiting};
 use super::{Shard, session};
 
 /// Where the periodic work left off.
@@ -138,7 +138,7 @@ impl Shard {
             let idle = self.now.unix.saturating_sub(conn.last_interaction);
             // Idle connections own no buffer.
             if conn.query.is_empty() && (conn.query.capacity() > 32 * 1024 || idle > 2000) {
-                conn.query = Vec::new();
+                conn.query = QueryBuffer::default();
             }
             let subscribed = conn.subscribed() && !kevy::bug!(IdleSubscribersClosed);
             let exempt = conn.waiting == Waiting::Blocked || subscribed || conn.monitor;

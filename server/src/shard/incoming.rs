@@ -13,7 +13,7 @@ use kevy::resp::Decoder;
 use kevy::value::{LARGE_STRING, LargeString};
 
 use super::Shard;
-use super::conn::{Conn, ConnId};
+use super::conn::{Conn, ConnId, QueryBuffer};
 
 /// The argument must be so many times as long as what is in front of it.
 const WORTHWHILE: usize = 8;
@@ -102,7 +102,7 @@ impl Conn {
         let size = length + 2 + before + options;
         let mut incoming = Incoming { buffer: Vec::new(), head, length, before, size };
         incoming.take(&self.query[before..], &mut self.decoder);
-        self.query = Vec::new();
+        self.query = QueryBuffer::default();
         self.incoming = Some(Box::new(incoming));
     }
 }
@@ -146,7 +146,7 @@ impl Shard {
             conn.incoming = Some(incoming);
         } else {
             // The command has to wait, and will be decoded anew.
-            conn.query = incoming.as_sent();
+            conn.query = incoming.as_sent().into();
         }
     }
 }

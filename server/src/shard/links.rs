@@ -742,6 +742,7 @@ impl Shard {
     pub fn wants_thread(&self) -> bool {
         !self.send_queue.is_empty()
             || !self.close_queue.is_empty()
+            || !self.input_queue.is_empty()
             || !self.runnable.is_empty()
             || !self.garbage.is_empty()
             || self.request.is_some()
@@ -1232,6 +1233,8 @@ impl Shard {
             self.remove(id);
         } else if conn.waiting == Waiting::No {
             self.resume(id);
+        } else {
+            self.review_input(id);
         }
     }
 

@@ -43,7 +43,7 @@ use kevy::value::{Large, Value};
 use crate::config::Config;
 use crate::log::Level;
 use crate::order::place::Hand;
-use conn::{ClientId, Conn, ConnId, Peer, Queued, QueuedArgs, ReplyMode, Waiting};
+use conn::{ClientId, Conn, ConnId, Peer, QueryBuffer, Queued, QueuedArgs, ReplyMode, Waiting};
 use links::{Common, Links, Origin};
 use pubsub::{Kind, Subscriptions};
 use realm::{Claim, DbKey, Realm, Standing, Waiter};
@@ -109,7 +109,8 @@ pub struct Environment {
     /// Writes the configuration to its file (CONFIG REWRITE).
     pub rewrite_config: fn(&Config) -> io::Result<()>,
     pub system: System,
-    /// Output of which so many bytes wait is not copied any more when it grows.
+    /// Output of which so many bytes wait is not copied any more when it grows, and no more input than about this is kept
+    /// of a connection whose command is in the order.
     pub chunk: usize,
     /// Hex id of this process, 40 digits.
     pub run_id: String,
@@ -270,6 +271,7 @@ pub struct Shard {
     runnable: VecDeque<ConnId>,
     send_queue: VecDeque<ConnId>,
     close_queue: VecDeque<ConnId>,
+    input_queue: Vec<(ConnId, bool)>,
     spare: Vec<Vec<u8>>,
     /// Strings that belong into the reply that is being written.
     lent: Vec<Lent>,
@@ -338,6 +340,7 @@ impl Shard {
             runnable: VecDeque::new(),
             send_queue: VecDeque::new(),
             close_queue: VecDeque::new(),
+            input_queue: Vec::new(),
             spare: Vec::new(),
             lent: Vec::new(),
             brought: None,
@@ -449,6 +452,20 @@ impl Shard {
             conn.expect_large();
         }
         self.check_query_limit(id);
+        self.review_input(id);
+    }
+
+    /// A connection whose command is in the order, or is to be, goes on soon, and what it sends behind that may come faster
+    /// than it can be executed: from a [`chunk`](Environment::chunk) on it waits in the kernel, as it does on one shard while
+    /// something is executed. From whoever waits for a key or the end of a pause more is received, up to `client-query-buffer-limit`,
+    /// and so it is seen when he leaves.
+    pub(super) fn review_input(&mut self, id: ConnId) {
+        let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
+        let waits = matches!(conn.waiting, Waiting::Order | Waiting::Room);
+        let held = waits && conn.query.len() >= self.env.chunk;
+        if std::mem::replace(&mut conn.input_held, held) != held && (held || !kevy::bug!(InputHeldForGood)) {
+            self.input_queue.push((id, held));
+        }
     }
 
     /// The reactor is done with a buffer: it was sent whole, or the connection failed.
@@ -495,7 +512,7 @@ impl Shard {
                 self.keep_buffer(chunk.bytes);
             }
             self.keep_buffer(std::mem::take(&mut conn.out));
-            self.keep_buffer(std::mem::take(&mut conn.query));
+            self.keep_buffer(std::mem::take(&mut conn.query).into_buffer());
             if let Some(incoming) = conn.incoming.take() {
                 self.keep_buffer(incoming.into_buffer());
             }
@@ -588,6 +605,16 @@ impl Shard {
         None
     }
 
+    /// A connection from which nothing is to be received for now (true), or again (false).
+    pub fn poll_input(&mut self) -> Option<(ConnId, bool)> {
+        while let Some((id, held)) = self.input_queue.pop() {
+            if self.conn(id).is_some_and(|conn| conn.input_held == held) {
+                return Some((id, held));
+            }
+        }
+        None
+    }
+
     /// Something large to free; where and when does not matter.
     pub fn poll_garbage(&mut self) -> Option<Garbage> {
         let garbage = self.garbage.pop()?;
@@ -633,8 +660,9 @@ impl Shard {
         let mut query = std::mem::take(&mut conn.query);
         let consumed = self.run_pipeline(id, &query, most);
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
-        query.drain(..if kevy::bug!(QueueBehindWaitLost) { query.len() } else { consumed });
+        query.consume(if kevy::bug!(QueueBehindWaitLost) { query.len() } else { consumed });
         conn.query = query;
+        self.review_input(id);
     }
 
     /// Decodes and executes commands from `bytes`, at most so many, until they run out or the connection cannot go on.
@@ -772,7 +800,7 @@ impl Shard {
             Reply::new(&mut conn.out, conn.protocol).error(text);
         }
         conn.close_after_reply = !kevy::bug!(ProtocolErrorsForgiven);
-        conn.query = Vec::new();
+        conn.query = QueryBuffer::default();
         self.stats.count_error(b"ERR");
         self.queue_send(id);
     }

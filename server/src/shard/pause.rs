@@ -144,8 +144,8 @@ impl Shard {
         let Some(conn) = self.conn_mut(id) else { return };
         let mut query = Vec::new();
         args.encode(&mut query);
-        query.append(&mut conn.query);
-        (conn.query, conn.decoder) = (query, Decoder::new());
+        query.extend_from_slice(&conn.query);
+        (conn.query, conn.decoder) = (query.into(), Decoder::new());
         self.postpone(id);
     }
 
