@@ -591,8 +591,6 @@ bugs! {
     LetGoByShard in Shards;
     /// Between the end of a pause and what it has held back, other commands come.
     HeldAreOvertaken in Shards;
-    /// A command that is held back a second time goes behind those that came after it.
-    HeldAgainGoesLast in Shards;
     /// What was held back goes on before somebody who was called is served.
     LetGoBeforeServed in Shards;
     /// What was held back goes on though a command before it needs a further position.

@@ -426,6 +426,74 @@ fn latencies_are_those_of_all_shards() {
     }
 }
 
+/// What was held back goes on in the order in which it came, a pipeline as a whole, and before anything sent later.
+/// Compared with Redis 8.0.6.
+#[test]
+fn after_a_pause_everybody_goes_on_in_order() {
+    for shards in ["1", "2", "4"] {
+        let server = Server::start(&["--shards", shards]);
+        let mut admin = server.connect();
+        for round in 0..10 {
+            let _: () = redis::cmd("DEL").arg("l").query(&mut admin).unwrap();
+            let _: () = redis::cmd("CLIENT").arg(&["PAUSE", "100000", "WRITE"]).query(&mut admin).unwrap();
+            let mut held = Vec::new();
+            let pipelines: [&[u8]; 4] = [
+                b"RPUSH l a0\r\nRPUSH l a1\r\nRPUSH l a2\r\n",
+                b"RPUSH l b\r\n",
+                b"MULTI\r\nRPUSH l c0\r\nRPUSH l c1\r\nEXEC\r\n",
+                b"RPUSH l d\r\nGET l\r\n",
+            ];
+            for pipeline in pipelines {
+                let mut socket = UnixStream::connect(server.socket()).unwrap();
+                socket.write_all(pipeline).unwrap();
+                held.push(socket);
+                let wanted = format!("blocked_clients:{}\r\n", held.len());
+                while !redis::cmd("INFO")
+                    .arg("clients")
+                    .query::<String>(&mut admin)
+                    .unwrap()
+                    .contains(&wanted)
+                {
+                    thread::yield_now();
+                }
+            }
+            let _: () = redis::cmd("CLIENT").arg("UNPAUSE").query(&mut admin).unwrap();
+            let _: usize = admin.rpush("l", "late").unwrap();
+            let pushed: Vec<String> = admin.lrange("l", 0, -1).unwrap();
+            let wanted = ["a0", "a1", "a2", "b", "c0", "c1", "d", "late"];
+            assert_eq!(pushed, wanted, "{shards} shards, round {round}");
+        }
+    }
+}
+
+/// The clients' memory has one limit for all shards.
+#[test]
+fn clients_of_all_shards_together_hold_no_more_than_they_may() {
+    const MANY: usize = 3_000_000;
+    let server = Server::start(&["--shards", "2", "--maxmemory-clients", "7mb"]);
+    let mut admin = server.connect();
+    let _: () = redis::cmd("CLIENT").arg(&["PAUSE", "600000", "WRITE"]).query(&mut admin).unwrap();
+    let held: Vec<UnixStream> = (0..6)
+        .map(|_| {
+            let mut socket = UnixStream::connect(server.socket()).unwrap();
+            let command = format!("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n${MANY}\r\n{}\r\n", "x".repeat(MANY));
+            // It may be disconnected meanwhile.
+            let _ = socket.write_all(command.as_bytes());
+            socket
+        })
+        .collect();
+    let patience = Instant::now() + Duration::from_secs(60);
+    let evicted = |admin: &mut Connection| -> usize {
+        let stats: String = redis::cmd("INFO").arg("stats").query(admin).unwrap();
+        stats.lines().find_map(|line| line.strip_prefix("evicted_clients:")).unwrap().parse().unwrap()
+    };
+    while evicted(&mut admin) < 4 {
+        assert!(Instant::now() < patience, "{} have been evicted", evicted(&mut admin));
+        thread::yield_now();
+    }
+    drop(held);
+}
+
 /// While its commands wait for other shards, what a client sends stays in the kernel, not in a buffer without end.
 #[test]
 fn who_sends_faster_than_is_executed_is_kept_waiting() {

@@ -261,8 +261,10 @@ fn strangers_are_refused_in_protected_mode_and_clients_beyond_the_limit_always()
 #[test]
 fn idle_clients_are_closed_after_the_timeout_unless_they_wait_for_something() {
     let mut world = World::with(&[("timeout", "10")]);
-    let [idle, blocked, subscriber, monitor] = [(); 4].map(|()| world.connect());
+    let [idle, blocked, subscriber, monitor, held] = [(); 5].map(|()| world.connect());
     world.check(blocked, "BLPOP list 0", "");
+    world.check(idle, "CLIENT PAUSE 60000 WRITE", "+OK");
+    world.check(held, "SET k v", "");
     world.check(subscriber, "SUBSCRIBE c", "*3 $9 subscribe $1 c :1");
     world.check(monitor, "MONITOR", "+OK");
     world.check(idle, "PING", "+PONG");
@@ -270,7 +272,7 @@ fn idle_clients_are_closed_after_the_timeout_unless_they_wait_for_something() {
     assert!(!world.is_closed(idle));
     world.advance(3_000);
     assert!(world.is_closed(idle));
-    assert!([blocked, subscriber, monitor].iter().all(|conn| !world.is_closed(*conn)));
+    assert!([blocked, subscriber, monitor, held].iter().all(|conn| !world.is_closed(*conn)));
 }
 
 // --- Transactions ---------------------------------------------------------------------------------------------

@@ -236,6 +236,8 @@ struct Replay<'h> {
     deprived: BTreeSet<usize>,
     /// Commands that are held back, by clients.
     held: BTreeMap<usize, Held>,
+    /// Clients that go on while others are held back, and since when they had been.
+    let_go: BTreeMap<usize, u64>,
     /// Knows which shard a key is at home in.
     realm: Realm,
     /// When what is followed happened.
@@ -264,6 +266,7 @@ impl<'h> Replay<'h> {
             refused: BTreeSet::new(),
             deprived: BTreeSet::new(),
             held: BTreeMap::new(),
+            let_go: BTreeMap::new(),
             realm: realm(history.shards.max(1)),
             instant: 0,
         }
@@ -287,10 +290,8 @@ impl<'h> Replay<'h> {
         }
         if let Happened::HeldBack { by_all } = event.happened {
             let (number, since) = (event.number, event.at.instant);
-            let held = self.held.entry(client).or_insert(Held { number, since, by_all });
-            if held.number != number {
-                *held = Held { number, since, by_all };
-            }
+            // Again: behind those who were held back with him.
+            self.held.insert(client, Held { number, since, by_all });
             return Ok(());
         }
         if matches!(event.happened, Happened::Closed | Happened::Released)
@@ -486,13 +487,20 @@ impl<'h> Replay<'h> {
             let argv = operation.argv.clone();
             Some((Request { conn: client, now: event.clock as i64, argv }, operation.since))
         };
-        self.held.remove(&client);
+        // What a client has sent behind a command that was held back has its place.
+        let held = self.held.remove(&client).map(|held| held.since);
+        let place = held.or_else(|| self.let_go.get(&client).copied());
+        self.let_go.extend(place.map(|place| (client, place)));
+        if self.held.is_empty() {
+            self.let_go.clear();
+        }
         // As in Redis, what one shard receives with CLIENT UNPAUSE comes first.
         if self.history.shards == 1 || event.happened == Happened::Refused {
             return Ok(());
         }
         let Some((asked, sent)) = request(client, event.number) else { return Ok(()) };
-        let earlier = self.held.iter().filter(|(_, held)| held.since < sent);
+        let since = place.unwrap_or(sent).min(sent);
+        let earlier = self.held.iter().filter(|(_, held)| held.since < since);
         let earlier: Vec<_> = earlier
             .filter_map(|(&client, held)| Some((client, held.by_all, request(client, held.number)?.0)))
             .collect();

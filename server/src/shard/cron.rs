@@ -1,9 +1,12 @@
 //! What a shard does now and then, `hz` times a second: expiry, idle clients, limits over time, rates.
 
+use std::sync::atomic::Ordering;
+
 use crate::config::ClientMemory;
 use crate::log::Level;
 
 use super::conn::{ConnId, QueryBuffer, Waiting};
+use super::links::Common;
 use super::{Shard, session};
 
 /// Where the periodic work left off.
@@ -141,7 +144,8 @@ impl Shard {
                 conn.query = QueryBuffer::default();
             }
             let subscribed = conn.subscribed() && !kevy::bug!(IdleSubscribersClosed);
-            let exempt = conn.waiting == Waiting::Blocked || subscribed || conn.monitor;
+            // Who waits for a key, or for the end of a pause, is not idle.
+            let exempt = conn.waiting != Waiting::No || subscribed || conn.monitor;
             if timeout > 0 && !exempt && idle > timeout && !kevy::bug!(IdleClientsStay) {
                 crate::log!(Level::Verbose, "Closing idle client");
                 self.close(id);
@@ -151,7 +155,8 @@ impl Shard {
         }
     }
 
-    /// `maxmemory-clients`: closes the largest clients until all together hold no more than that.
+    /// `maxmemory-clients`: closes the largest clients until all together hold no more than that. Of several shards each
+    /// closes its own as long as they hold more than its share.
     fn evict_clients(&mut self) {
         let limit = match self.config.clients.maxmemory {
             ClientMemory::Bytes(bytes) => bytes,
@@ -168,10 +173,18 @@ impl Shard {
         let mut held: u64 = clients.iter().map(|&(bytes, ..)| bytes).sum();
         clients.retain(|&(_, _, protected)| !protected);
         clients.sort_unstable();
-        while held > limit
+        let (me, count) = (self.me(), self.count());
+        let publish = |common: &Common, held: u64| common.client_memory[me].store(held, Ordering::Relaxed);
+        publish(&self.common, held);
+        let all = |common: &Common| -> u64 {
+            common.client_memory[..count].iter().map(|bytes| bytes.load(Ordering::Relaxed)).sum()
+        };
+        while all(&self.common) > limit
+            && held > limit / count as u64
             && let Some((bytes, id, _)) = clients.pop()
         {
             held -= bytes;
+            publish(&self.common, held);
             self.stats.evicted_clients += 1;
             let conn = self.conns[id.0 as usize].as_deref().expect("just seen");
             crate::log!(Level::Notice, "Evicting client: {}", session::client::describe(self, conn));

@@ -208,6 +208,8 @@ pub struct Common {
     /// is called may leave something for the next, or push to another key that somebody waits for: as long as there is one,
     /// nobody begins a command, or it might come between them.
     debts: AtomicUsize,
+    /// By shard, the bytes that its clients hold.
+    pub(super) client_memory: [AtomicU64; Shards::MAX],
     /// By shard, the batches of its connections that are complete.
     completed: [Tally; Shards::MAX],
 }
@@ -225,6 +227,7 @@ impl Default for Common {
             unpublished: AtomicU64::new(0),
             away: AtomicUsize::new(0),
             debts: AtomicUsize::new(0),
+            client_memory: std::array::from_fn(|_| AtomicU64::new(0)),
             completed: std::array::from_fn(|_| Tally::default()),
         }
     }

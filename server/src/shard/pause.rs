@@ -1,7 +1,8 @@
 //! CLIENT PAUSE: commands are held back for a time, and go on in the order in which they came.
 //!
 //! A command that is held back stays in its connection's query buffer, and the connection gets a *ticket*: a number that all
-//! shards draw from one counter. It keeps the ticket until the command is executed, however often it is held back.
+//! shards draw from one counter. Who is held back again gets another one and, as in Redis, comes behind those who were held
+//! back with him.
 //!
 //! One shard ends a pause between two turns and reads again what was held back, the first first. Of several shards each
 //! has a [`Pause`] of its own, and all are alike at one position of the order, because a pause begins, changes and ends
@@ -9,13 +10,10 @@
 //!
 //! - It has two positions. At the first it is *announced*: what arrives from then on is held back. What others had let in
 //!   before they knew of it is executed before the second, where clients are paused and the answer is given.
-//! - When its time is up, or at CLIENT UNPAUSE, what was held back is *let go*: with all boxes in one hand the first command
-//!   of each connection is executed, in the order of the tickets, and who waits for what it did comes before the next.
-//!   What arrives is held back until all of them have gone, and so comes behind them. If one needs a further position, or
-//!   somebody who was called is to be served first, the rest has a further position, too.
-//!
-//! What the connections have sent behind their first commands is executed by their threads, as anything else: nobody can
-//! know that it had come already.
+//! - When its time is up, or at CLIENT UNPAUSE, what was held back is *let go*: with all boxes in one hand what each
+//!   connection has sent is executed, in the order of the tickets, and who waits for what a command did comes before the
+//!   next. What arrives is held back until all of them have gone, and so comes behind them. If one needs a further position,
+//!   somebody who was called is to be served first, or it is too much to be done at once, the rest has a further position.
 
 use std::collections::BTreeMap;
 
@@ -128,11 +126,9 @@ impl Shard {
         let Self { common, conns, paused, .. } = self;
         let Some(conn) = conns[id.0 as usize].as_deref_mut() else { return };
         conn.waiting = Waiting::Paused;
-        if kevy::bug!(HeldAgainGoesLast) {
-            conn.held = None;
-        }
-        let ticket = *conn.held.get_or_insert_with(|| common.next_ticket());
+        let ticket = common.next_ticket();
         paused.insert(ticket, id);
+        conn.held = Some(ticket);
         self.testify_that(id, Happened::HeldBack { by_all });
         self.conn_mut(id).expect("just seen").commands -= 1;
     }
@@ -245,24 +241,51 @@ impl Shard {
         }
     }
 
-    /// Executes the first command that a connection has sent, which was held back. False: it needs a further position.
-    fn let_go(&mut self, id: ConnId) -> bool {
-        let Some(conn) = self.conn_mut(id) else { return true };
-        conn.waiting = Waiting::No;
-        self.run_query(id, 1);
-        let Some(conn) = self.conn_mut(id) else { return true };
-        if conn.waiting == Waiting::Paused {
-            return true;
+    /// Executes the next command that a connection has sent, which was held back, or came behind one that was.
+    fn let_go(&mut self, id: ConnId, ticket: u64) -> LetGo {
+        let Some(conn) = self.conn_mut(id).filter(|conn| conn.held == Some(ticket)) else {
+            return LetGo::Done;
+        };
+        match conn.waiting {
+            Waiting::Order => return LetGo::NeedsPosition,
+            Waiting::Blocked | Waiting::Room => return LetGo::Done,
+            Waiting::Paused | Waiting::No => conn.waiting = Waiting::No,
         }
         conn.held = None;
-        match conn.waiting {
-            Waiting::No => self.resume(id),
-            Waiting::Order => return kevy::bug!(LetGoPastPositions),
-            Waiting::Blocked | Waiting::Paused | Waiting::Room => {}
-        }
-        true
+        let before = conn.query.len();
+        self.run_query(id, 1);
+        let Some(conn) = self.conn_mut(id) else { return LetGo::Done };
+        let more = !conn.query.is_empty() && conn.query.len() != before;
+        let outcome = match conn.waiting {
+            Waiting::Order if !kevy::bug!(LetGoPastPositions) => LetGo::NeedsPosition,
+            Waiting::No if more && conn.can_execute() => {
+                conn.waiting = Waiting::Paused;
+                LetGo::More
+            }
+            waiting => {
+                if waiting == Waiting::No {
+                    self.resume(id);
+                }
+                return LetGo::Done;
+            }
+        };
+        conn.held = Some(ticket);
+        outcome
     }
 }
+
+/// What becomes of a connection that was let go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LetGo {
+    Done,
+    /// There is more behind the command that was executed, which comes next.
+    More,
+    /// The command needs a further position, and what is behind it comes next.
+    NeedsPosition,
+}
+
+/// So many commands are let go at one position; the others' threads wait meanwhile.
+const LET_GO_AT_ONCE: usize = 1000;
 
 /// What is held back, by order: box and connection.
 type HeldBack = BTreeMap<(usize, u64), (usize, ConnId)>;
@@ -298,20 +321,25 @@ pub(super) fn let_go(mut boxes: Vec<Hand<Shard>>, now: Now, rest: bool) -> Vec<H
     }
     let mut held = BTreeMap::new();
     take_held(&mut boxes, &mut held);
-    let (mut goes_on, mut last) = (true, 0);
+    let (mut goes_on, mut last, mut left) = (true, 0, LET_GO_AT_ONCE);
     while goes_on && let Some((order, (at, id))) = held.pop_first() {
-        if boxes[0].has_debts() && !kevy::bug!(LetGoBeforeServed) {
+        if left == 0 || boxes[0].has_debts() && !kevy::bug!(LetGoBeforeServed) {
             held.insert(order, (at, id));
             goes_on = false;
-        } else {
-            last = at;
-            let was_in_force = boxes[0].session.pause.is_in_force(time);
-            boxes = hosted(boxes, at, |host| goes_on = host.let_go(id));
-            boxes = serve_ready(boxes);
-            if was_in_force && !boxes[0].session.pause.is_in_force(time) && !kevy::bug!(UnpausedStayHeld) {
-                // That was CLIENT UNPAUSE: also for those whom it has been held back with.
-                take_held(&mut boxes, &mut held);
-            }
+            continue;
+        }
+        (last, left) = (at, left - 1);
+        let was_in_force = boxes[0].session.pause.is_in_force(time);
+        let mut outcome = LetGo::Done;
+        boxes = hosted(boxes, at, |host| outcome = host.let_go(id, order.1));
+        boxes = serve_ready(boxes);
+        if outcome != LetGo::Done {
+            held.insert(order, (at, id));
+            goes_on = outcome == LetGo::More;
+        }
+        if was_in_force && !boxes[0].session.pause.is_in_force(time) && !kevy::bug!(UnpausedStayHeld) {
+            // That was CLIENT UNPAUSE: also for those who have been held back again.
+            take_held(&mut boxes, &mut held);
         }
     }
     for ((_, ticket), (at, id)) in held {
