@@ -3,7 +3,7 @@
 use kevy_difftest::sim::{Counts, invariant, run, scenario, schedule};
 
 /// Random scenarios of every day, and what they must have done at least.
-const RUNS: u64 = 1700;
+const RUNS: u64 = 2200;
 const OPERATIONS: u64 = 40_000;
 const SEARCHED: u64 = 150;
 const JUDGED: u64 = 3_000;
