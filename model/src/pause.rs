@@ -80,8 +80,8 @@ impl Model {
 
     /// Whether a request is held back as long as it goes on like this.
     pub fn is_held_back(&mut self, request: &Request) -> bool {
-        let pause = self.pause.filter(|pause| request.now < pause.until);
-        pause.is_some_and(|pause| self.would_be_held_back(pause.all, request))
+        let command = self.check(request.conn, &request.argv);
+        command.is_ok_and(|command| self.must_wait(request.conn, command, request.now))
     }
 
     pub(crate) fn postpone(&mut self, request: &Request) -> Answer {
