@@ -513,10 +513,10 @@ bugs! {
     PauseEndsEarly in Shards;
     /// Boxes that were visited are not given back when everything that was received has been executed.
     StayOutlastsTurn in Shards;
-    /// Only the box that somebody was called from waits until that is done.
+    /// Only the box that has called waits until that is done.
     DebtsOfOthersIgnored in Shards;
-    /// Who is called takes also what was pushed for somebody who has waited longer.
-    ServedOutOfTurn in Shards;
+    /// Keys of several shards that became ready are offered shard by shard.
+    ReadyByShard in Shards;
     /// A connection goes on at its own box's place after a visit that was ahead of it.
     VisitUnseen in Shards;
     /// A connection goes on at its own box's place whatever it has seen.
@@ -531,13 +531,13 @@ bugs! {
     VisitedUnsynced in Shards;
     /// A command that had to wait for room is not tried again.
     StalledForGood in Shards;
-    /// Who is called and finds nothing loses its place.
-    CalledInVainGoesLast in Shards;
-    /// Who stands behind somebody who was called is not offered what he leaves.
+    /// When a key is called for, those who were offered it and wait again are offered it once more.
+    OfferingBeginsAnew in Shards;
+    /// Who stands behind somebody of another shard is not offered what he leaves.
     OthersNotOffered in Shards;
-    /// That somebody has been called is not noted.
+    /// That there is a call is not noted.
     CallsAreNoDebts in Shards;
-    /// Commands run before somebody who has been called.
+    /// Commands run before a call.
     DebtsIgnored in Shards;
     /// Keys of other shards stay watched.
     WatchedElsewhereForEver in Shards;
@@ -563,12 +563,14 @@ bugs! {
     GuestsUntold in Shards;
     /// Who waits from another shard is not served.
     ClaimsUnserved in Shards;
-    /// Who cannot be called because the order is full is forgotten.
-    UncallableForgotten in Shards;
+    /// What became ready with keys of other shards is offered without those.
+    CallsOfOthersIgnored in Shards;
     /// One claim of somebody who was served stays.
     OneClaimStays in Shards;
-    /// Who was called in vain is not called again.
+    /// Keys that are called for are not offered when the call comes, but wait for another.
     CalledForEver in Shards;
+    /// A call serves although a later one is for the same keys and more.
+    EarlierCallsServe in Shards;
     /// DBSIZE counts the keys of one shard.
     OwnSliceCounted in Shards;
     /// FLUSHALL empties one shard.

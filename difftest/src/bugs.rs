@@ -40,6 +40,8 @@ mod seeded {
 
     /// Simulated runs after which a bug counts as unnoticed.
     const SIMULATED: u64 = 120_000;
+    /// And on the control: every small scenario has its turn.
+    const CONTROL_SEEDS: u64 = 1500;
 
     /// Steps of a plan.
     const STEPS: usize = 1200;
@@ -92,15 +94,19 @@ no fault, and must not be noticed. Written by `ci/bugs --report difftest/SEEDED_
         fn try_bug(&self, bug: Bug, plans: u64, budget: Duration) -> Option<Notice> {
             activate(Some(bug));
             let started = Instant::now();
-            if bug.class() == Class::Shards {
-                let found = sim::find(plans.min(SIMULATED), || started.elapsed() < budget);
-                activate(None);
+            if matches!(bug.class(), Class::Shards | Class::Control) {
+                let seeds = if bug.class() == Class::Control { CONTROL_SEEDS } else { SIMULATED };
+                let found = sim::find(seeds, || started.elapsed() < budget);
                 let seconds = started.elapsed().as_secs_f64();
-                return found.map(|(fault, operations)| {
+                let found = found.map(|(fault, operations)| {
                     let text = format!("{:?}: {}", fault.property, fault.text);
                     let failure = Failure { layer: Layer::Shards, step: None, text };
                     Notice { failure, seconds, commands: operations }
                 });
+                if found.is_some() || bug.class() == Class::Shards {
+                    activate(None);
+                    return found;
+                }
             }
             let mut done = Done::default();
             let failure = (0..plans).take_while(|_| started.elapsed() < budget).find_map(|seed| {

@@ -3,7 +3,9 @@
 //! After a command (after all of a transaction), every key that was added meanwhile is offered to the clients waiting
 //! for it, the longest-waiting first, in the order in which the keys were added. A client served runs its command
 //! again from the start, so that a command with several keys takes from the first of them that has something. What it
-//! adds (BLMOVE) is offered in the next round.
+//! adds (BLMOVE) is offered after those that were added before.
+
+use std::collections::BTreeSet;
 
 use crate::gates::{OUT_OF_MEMORY, resolve};
 use crate::number::{LongDouble, int, int_from};
@@ -22,6 +24,26 @@ pub struct Blocked {
     pub too_late: Want,
     /// Forever if none.
     pub deadline: Option<Millis>,
+}
+
+/// A key that was added, and is to be offered to those who wait for it.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    db: usize,
+    key: Bytes,
+    /// The [`Model::command`] that it was added by, or that has served who has added it.
+    by: u64,
+    /// Since its turn has come: the place of who was offered it last, and how many clients had blocked by then.
+    offering: Option<(Option<u64>, u64)>,
+}
+
+/// Who is offered a key next.
+struct Offer {
+    /// Of the key, among those that are ready.
+    place: usize,
+    conn: usize,
+    since: u64,
+    last: u64,
 }
 
 /// The type of value that a client waits for, or none.
@@ -102,59 +124,84 @@ impl Model {
 
     /// Remembers that a key was added, if someone waits for it.
     pub(crate) fn offer(&mut self, db: usize, key: &[u8]) {
-        let ready = (db, key.to_vec());
-        if !self.ready.contains(&ready) && !self.waiting_for(&ready).is_empty() {
+        let ready = Ready { db, key: key.to_vec(), by: self.command, offering: None };
+        let known = |other: &Ready| {
+            (other.by, other.db, &other.key, other.offering) == (ready.by, db, &ready.key, None)
+        };
+        if !self.ready.iter().any(known) && !self.waiting_for(db, key).is_empty() {
             self.ready.push(ready);
         }
     }
 
-    fn waiting_for(&self, (db, key): &(usize, Bytes)) -> Vec<usize> {
-        let waits = |blocked: &Blocked| blocked.db == *db && blocked.keys.contains(key);
+    /// Who waits for a key, with his place in its queue, the longest waiting first.
+    fn waiting_for(&self, db: usize, key: &[u8]) -> Vec<(u64, usize)> {
+        let waits = |blocked: &Blocked| blocked.db == db && blocked.keys.iter().any(|one| one == key);
         let mut waiting: Vec<_> = (self.sessions.iter())
             .filter_map(|(&conn, session)| {
                 session.blocked.as_ref().filter(|b| waits(b)).map(|b| (b.since, conn))
             })
             .collect();
-        waiting.sort();
-        waiting.into_iter().map(|(_, conn)| conn).collect()
+        waiting.sort_unstable();
+        waiting
     }
 
     pub(crate) fn serve_blocked(&mut self, now: Millis) {
         if self.serves_later {
-            self.ready.clear();
+            return;
         }
-        while !self.ready.is_empty() {
-            for ready in std::mem::take(&mut self.ready) {
-                for conn in self.waiting_for(&ready) {
-                    let value = self.dbs[ready.0].get(&ready.1).map(|entry| entry.value.clone());
-                    let Some(blocked) = self.session(conn).blocked.clone() else { continue };
-                    if value.is_some_and(|value| blocked.on.is(&value)) {
-                        self.serve(conn, blocked, now);
-                    }
-                }
-            }
+        while let Some(offer) = self.next_offer(self.command) {
+            self.serve_offered(&offer, now);
+        }
+        self.ready.clear();
+    }
+
+    /// Who is served next by what this command has made ready, itself or by those who were served. Keys come in the order in
+    /// which they became ready, and each is offered once to everybody who waited for it when its turn came.
+    fn next_offer(&self, by: u64) -> Option<Offer> {
+        let of_command = self.ready.iter().enumerate().filter(|(_, ready)| ready.by == by);
+        let mut offers = of_command.flat_map(|(place, ready)| {
+            let (after, last) = ready.offering.unwrap_or((None, self.blocked_so_far));
+            let waiting = self.waiting_for(ready.db, &ready.key).into_iter();
+            let waiting = waiting.filter(move |&(since, _)| Some(since) > after && since < last);
+            waiting.map(move |(since, conn)| Offer { place, conn, since, last })
+        });
+        offers.find(|offer| {
+            let Ready { db, key, .. } = &self.ready[offer.place];
+            let blocked = self.sessions[&offer.conn].blocked.as_ref();
+            blocked.zip(self.dbs[*db].get(key)).is_some_and(|(blocked, entry)| blocked.on.is(&entry.value))
+        })
+    }
+
+    fn serve_offered(&mut self, offer: &Offer, now: Millis) {
+        let ready = &mut self.ready[offer.place];
+        ready.offering = Some((Some(offer.since), offer.last));
+        let by = ready.by;
+        // Those before it have held nothing for anybody.
+        let mut place = 0;
+        self.ready.retain(|ready| {
+            place += 1;
+            ready.by != by || place > offer.place
+        });
+        self.command = by;
+        if let Some(blocked) = self.session(offer.conn).blocked.clone() {
+            self.serve(offer.conn, blocked, now);
         }
     }
 
-    /// Serves a client that waits, for a runner to whom a server tells when it does so. It must be the longest-waiting
-    /// one of those who could be served from one of its keys.
+    /// Serves a client that waits, for a runner to whom a server tells when it does so. It must be the next one to be served
+    /// by what one of the commands has made ready whose [`Model::command`] is still remembered: those may have been executed
+    /// at the same time.
     pub fn serve_now(&mut self, conn: usize, now: Millis) -> Result<Step, String> {
-        let blocked = self.session(conn).blocked.clone().ok_or("it waits for nothing")?;
-        let fits = |blocked: &Blocked, key: &Bytes| {
-            self.dbs[blocked.db].get(key).is_some_and(|entry| blocked.on.is(&entry.value))
-        };
-        let first = |key: &&Bytes| {
-            let waiting = self.waiting_for(&(blocked.db, (*key).clone()));
-            let served = waiting
-                .into_iter()
-                .find(|conn| self.sessions[conn].blocked.as_ref().is_some_and(|blocked| fits(blocked, key)));
-            served == Some(conn)
-        };
-        if !blocked.keys.iter().filter(|key| fits(&blocked, key)).any(|key| first(&key)) {
-            return Err("others have waited longer, or there is nothing for it".into());
-        }
-        self.serve(conn, blocked, now);
+        let commands: BTreeSet<u64> = self.ready.iter().map(|ready| ready.by).collect();
+        let mut offers = commands.into_iter().filter_map(|by| self.next_offer(by));
+        let offer = offers.find(|offer| offer.conn == conn);
+        self.serve_offered(&offer.ok_or("others come before it, or there is nothing for it")?, now);
         Ok(self.take_step())
+    }
+
+    /// Whoever could be served by what these commands have made ready has been.
+    pub fn forget_ready(&mut self, by: impl Fn(u64) -> bool) {
+        self.ready.retain(|ready| !by(ready.by));
     }
 
     /// Runs the command of a client that waits again although nothing is left for it: what was offered to it was evicted

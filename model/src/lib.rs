@@ -199,8 +199,10 @@ pub struct Model {
     pub out_of_memory: bool,
     /// Iterations by SCAN and its like, for their guarantee.
     iterations: scan::Iterations,
-    /// Keys added in this step under which clients wait, in order.
-    ready: Vec<(usize, Bytes)>,
+    /// For a runner that says when clients are served: when the command is executed that comes next.
+    pub command: u64,
+    /// Keys that were added and clients wait for, in order.
+    ready: Vec<blocking::Ready>,
     /// How many times a client was blocked: the order in which they are served.
     blocked_so_far: u64,
     /// CLIENT PAUSE is in force.
@@ -256,6 +258,7 @@ impl Model {
             serves_later: false,
             out_of_memory: false,
             iterations: scan::Iterations::default(),
+            command: 0,
             ready: Vec::new(),
             blocked_so_far: 0,
             pause: None,

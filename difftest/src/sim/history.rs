@@ -2,9 +2,10 @@
 //!
 //! [`History::check`] takes the order that the witness claims, and asks the model to answer the same commands one after
 //! the other in that order: replies, messages, who is served among those who wait, what expires. Besides, the order must
-//! respect time: who was answered before another one asked comes first. Who waits is served where the witness says, if
-//! nobody has waited longer: between a push and that, things may happen elsewhere, and nobody can tell from a client who
-//! began to wait only then.
+//! respect time: who was answered before another one asked comes first. Who waits is served where the witness says: between
+//! a push and that, things may happen elsewhere, and nobody can tell from a client who began to wait only then. But what
+//! one command has made ready, itself or by those who were served, is offered in the order that a single thread would have
+//! kept, and before anything is executed that was sent later.
 //!
 //! Which keys were evicted, and which commands refused for want of memory, is for the witness to say. What was refused must
 //! have changed nothing, and what was evicted must have been there, under a policy that allows it, and be gone for
@@ -94,7 +95,13 @@ impl History {
         events.sort_by_key(|event| event.at);
         self.check_time(&events)?;
         let mut replay = Replay::new(self);
+        // Of each event and all that come behind it, the first instant.
+        let mut earliest: Vec<u64> = events.iter().map(|event| event.at.instant).collect();
+        for at in (1..events.len()).rev() {
+            earliest[at - 1] = earliest[at - 1].min(earliest[at]);
+        }
         for (number, event) in events.iter().enumerate() {
+            replay.note_served(earliest[number]);
             replay.follow(event, &events[number + 1..])?;
             replay.note_debts(event);
         }
@@ -232,6 +239,10 @@ struct Replay<'h> {
     killed: BTreeSet<usize>,
     /// Commands, by client and number, that were refused for want of memory and whose turn has not come.
     refused: BTreeSet<(usize, u64)>,
+    /// What was executed, while something may follow that happened before: at which instant, and when it was sent.
+    executed: Vec<(u64, u64)>,
+    /// When what was executed at an instant was answered.
+    answered: BTreeMap<u64, u64>,
     /// Clients for whom something was there until it was evicted.
     deprived: BTreeSet<usize>,
     /// Commands that are held back, by clients.
@@ -264,6 +275,8 @@ impl<'h> Replay<'h> {
             monitors: BTreeSet::new(),
             killed: BTreeSet::new(),
             refused: BTreeSet::new(),
+            executed: Vec::new(),
+            answered: BTreeMap::new(),
             deprived: BTreeSet::new(),
             held: BTreeMap::new(),
             let_go: BTreeMap::new(),
@@ -290,6 +303,14 @@ impl<'h> Replay<'h> {
         }
         if let Happened::HeldBack { by_all } = event.happened {
             let (number, since) = (event.number, event.at.instant);
+            // Who waited for a key asks again, as if he had not asked before.
+            if self.done[client] == number
+                && let Some(session) = self.model.sessions.get_mut(&client)
+                && session.blocked.take().is_some()
+            {
+                self.done[client] -= 1;
+                self.deadlines.remove(&client);
+            }
             // Again: behind those who were held back with him.
             self.held.insert(client, Held { number, since, by_all });
             return Ok(());
@@ -322,7 +343,12 @@ impl<'h> Replay<'h> {
                 // What was refused for want of memory has changed nothing: its place says nothing.
                 if event.happened != Happened::Refused {
                     self.check_debts(client, event)?;
+                    if let Some(operation) = self.history.operations[client].get(event.number as usize - 1) {
+                        self.executed.push((event.at.instant, operation.invoked));
+                        self.answered.extend(operation.returned.map(|returned| (event.at.instant, returned)));
+                    }
                 }
+                self.model.command = event.at.instant;
                 // What was refused or queued before it concerned nobody else.
                 while self.done[client] + 1 < event.number {
                     self.execute(client, now)?;
@@ -553,6 +579,17 @@ impl<'h> Replay<'h> {
         self.owed.retain(|key, _| owed.contains(key));
         for key in owed {
             self.owed.entry(key).or_insert((event.at.position, client));
+        }
+    }
+
+    /// What is sent after a command was answered is executed after everybody was served whom that made ready. All that comes
+    /// next happened at this instant or later.
+    fn note_served(&mut self, now: u64) {
+        let over = self.executed.extract_if(.., |&mut (instant, _)| instant < now);
+        if let Some(sent) = over.map(|(_, sent)| sent).max() {
+            let answered = &self.answered;
+            self.model
+                .forget_ready(|command| answered.get(&command).is_some_and(|&returned| returned < sent));
         }
     }
 

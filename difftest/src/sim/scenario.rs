@@ -509,6 +509,19 @@ pub fn small(fine: bool) -> Vec<Small> {
                 (1, "MULTI; LPOP a; RPUSH b2 y; EXEC"),
             ],
         ),
+        // Keys of several shards that one command makes ready, or a client that is served.
+        scenario(
+            "served-in-order",
+            2,
+            0,
+            &[(1, "BLMOVE b b2 LEFT RIGHT 0"), (0, "BLPOP b2 a 0"), (1, "MULTI; RPUSH b x; RPUSH a y; EXEC")],
+        ),
+        scenario(
+            "served-in-turn",
+            2,
+            0,
+            &[(0, "BLPOP b 0"), (1, "BLMOVE a b LEFT RIGHT 0"), (0, "BRPOP b a 0"), (1, "RPUSH a x y")],
+        ),
         scenario("monitor", 2, 0, &[(0, "MONITOR | PING"), (1, "SET b 1; GET a")]),
         scenario(
             "monitor-abort",

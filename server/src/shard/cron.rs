@@ -120,7 +120,6 @@ impl Shard {
             if self.realm.keyspace.dbs.own(db).volatile() > 0 {
                 removed += self.data(db).expire_cycle(&mut at, &mut budget);
                 self.commit();
-                self.serve_blocked();
                 if at != 0 {
                     self.cron.expire_at = at;
                     break;

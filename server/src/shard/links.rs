@@ -42,6 +42,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
 
 use kevy::command::{Command, CommandError, CommandId, Flags, Handler};
@@ -50,7 +51,7 @@ use kevy::resp::Argv;
 
 use super::conn::{ClientId, Conn, ConnId, Waiting};
 use super::pause::let_go;
-use super::realm::DbKey;
+use super::realm::{Call, Claim, DbKey, Offer};
 use super::together::{Together, is_plain};
 use super::witness::Witness;
 use super::{Now, Shard};
@@ -171,7 +172,7 @@ enum Task {
     Pausing(&'static Command, Argv, Option<Announced>),
     /// An EXEC that was refused, with the error: it is shown to monitors.
     Abort(&'static Command, Argv, CommandError),
-    /// A key has become ready that the connection waits for, by the number of that wait: its blocked command runs again.
+    /// The [call](Call) with this number: keys that are ready are offered to those who wait for them.
     Serve(u64),
     /// Keys whose time is up are removed from the origin's slice, and somebody elsewhere hears of it.
     Expire,
@@ -204,10 +205,10 @@ pub struct Common {
     unpublished: AtomicU64,
     /// Clients that wait for keys of other shards.
     pub away: AtomicUsize,
-    /// Of those, calls that are in the order and have not been executed yet, and shards that could not append one. Whoever
-    /// is called may leave something for the next, or push to another key that somebody waits for: as long as there is one,
-    /// nobody begins a command, or it might come between them.
+    /// [Calls](Call) that have not been executed yet. As long as there is one, nobody begins a command: it might come between a
+    /// push and those who are served by it.
     debts: AtomicUsize,
+    last_ready: AtomicU64,
     /// By shard, the bytes that its clients hold.
     pub(super) client_memory: [AtomicU64; Shards::MAX],
     /// By shard, the batches of its connections that are complete.
@@ -227,6 +228,7 @@ impl Default for Common {
             unpublished: AtomicU64::new(0),
             away: AtomicUsize::new(0),
             debts: AtomicUsize::new(0),
+            last_ready: AtomicU64::new(0),
             client_memory: std::array::from_fn(|_| AtomicU64::new(0)),
             completed: std::array::from_fn(|_| Tally::default()),
         }
@@ -244,6 +246,11 @@ impl Common {
 
     pub(super) fn next_ticket(&self) -> u64 {
         self.last_ticket.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The number of a commit that has made keys ready, or of a call.
+    pub(super) fn next_ready(&self) -> u64 {
+        self.last_ready.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub fn next_slowlog(&self) -> u64 {
@@ -276,8 +283,6 @@ pub struct Links {
     unsent: VecDeque<Arc<Entry>>,
     /// Connections whose command is to be read again.
     stalled: Vec<ConnId>,
-    /// Somebody who waits for a key of this slice has been called, or is to be: nothing runs here before.
-    owes: bool,
     /// Batches of this shard's connections that are not answered yet.
     outstanding: VecDeque<Arc<Entry>>,
     /// How many were complete when they were last looked through.
@@ -290,8 +295,6 @@ pub struct Links {
     /// The thread was told to wait until some time, and may have to look earlier.
     rescheduled: bool,
     last_wait: u64,
-    /// The order was full when somebody was to be called: that is still to be done.
-    late: bool,
     /// Whose turn it is to make room.
     evicts_next: ShardId,
     /// Where there was nothing to evict when it was looked there last.
@@ -330,14 +333,12 @@ impl Links {
             refused: None,
             unsent: VecDeque::new(),
             stalled: Vec::new(),
-            owes: false,
             outstanding: VecDeque::new(),
             answered: 0,
             seen: 0,
             in_entry: false,
             rescheduled: false,
             last_wait: 0,
-            late: false,
             evicts_next: me,
             had_nothing: Shards::NONE,
             sought: Shards::NONE,
@@ -558,7 +559,6 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     boxes.sort_by_key(|hand| hand.me());
     let origin = gather.origin.shard;
     let at = boxes.iter().position(|hand| hand.me() == origin).expect("a gather names its origin");
-    let mut first = None;
     boxes[at].set_now(now);
     boxes = hosted(boxes, at, |primary| match &gather.task {
         Task::Command(command, argv, announced) => {
@@ -570,14 +570,14 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
         Task::Abort(command, argv, error) => primary.answer_gathered(gather.origin, |shard, id, out| {
             shard.abort(id, command, argv.as_args(), error, out);
         }),
-        Task::Serve(number) => first = primary.serve_gathered(gather.origin, *number),
+        Task::Serve(_) => {}
         Task::Expire => primary.run_expiry(),
         Task::LetGo { .. } => {}
     });
-    if let Some(at) = boxes.iter().position(|hand| Some(hand.me()) == first) {
-        boxes.swap(0, at);
+    if let Task::Serve(number) = gather.task {
+        come_to_call(&mut boxes, number);
     }
-    // Who waits for what was done is called before anybody can know of it, where those are who hear of that.
+    // Who waits for what was done is served before anybody can know of it, where those are who hear of that.
     if !kevy::bug!(ServedAfterGather) {
         boxes = serve_ready(boxes);
     }
@@ -586,7 +586,7 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
         boxes = let_go(boxes, now, rest);
     }
     if matches!(gather.task, Task::Serve(_)) {
-        // Whoever comes next because of it has been called.
+        // What was left is called for.
         boxes[0].common.debts.fetch_sub(1, Ordering::SeqCst);
     }
     boxes
@@ -608,14 +608,95 @@ pub(super) fn hosted(
     boxes
 }
 
-/// Serves those who wait for what was done in one of the boxes.
+/// Serves those who wait for what was done in these boxes: keys in the order in which they became ready. As soon as somebody
+/// needs a box that is not here, everything else waits for a [`call`].
 pub(super) fn serve_ready(mut boxes: Vec<Hand<Shard>>) -> Vec<Hand<Shard>> {
-    for at in 0..boxes.len() {
-        if boxes[at].realm.is_ready() {
-            boxes = hosted(boxes, at, Shard::serve_blocked);
+    if !boxes.iter().any(|hand| hand.realm.is_ready()) {
+        return boxes;
+    }
+    let here = boxes.iter().fold(Shards::NONE, |here, hand| here.with(Shards::one(hand.me())));
+    // What other boxes' keys became ready with comes in the order of all of them.
+    if called_shards(&boxes).minus(here).is_empty() || kevy::bug!(CallsOfOthersIgnored) {
+        loop {
+            let first = |(at, hand): (usize, &Hand<Shard>)| {
+                let (turn, key) = hand.realm.offers.first()?;
+                Some((if kevy::bug!(ReadyByShard) { (0, at) } else { turn }, key.clone(), at))
+            };
+            let Some((_, _, at)) = boxes.iter().enumerate().filter_map(first).min() else {
+                boxes.iter_mut().for_each(|hand| hand.realm.offers.called());
+                return boxes;
+            };
+            let now = boxes[at].data_now();
+            match boxes[at].realm.offer(now, here) {
+                None => {}
+                Some(Offer::Here(id)) => boxes = hosted(boxes, at, |host| host.serve(id)),
+                Some(Offer::Claim(claim)) => {
+                    let origin = boxes.iter().position(|hand| hand.me() == claim.origin.shard);
+                    let at = origin.expect("what a claim needs is here");
+                    boxes = hosted(boxes, at, |host| host.serve_claim(&claim));
+                }
+                Some(Offer::Needs) => break,
+            }
         }
     }
+    call(&mut boxes.iter_mut().map(|hand| &mut **hand).collect::<Vec<_>>());
     boxes
+}
+
+/// The boxes that are in hand where the ready keys of these boxes are offered anyway.
+fn called_shards<'s>(boxes: impl IntoIterator<Item = &'s (impl Deref<Target = Shard> + 's)>) -> Shards {
+    let calls = boxes.into_iter().filter_map(|shard| shard.realm.offers.call());
+    calls.fold(Shards::NONE, |shards, call| shards.with(call.shards))
+}
+
+/// Appends that the keys which are ready in these boxes are offered where all boxes are in hand that this takes, as far as can
+/// be foreseen, and those of earlier calls for the same keys: what became ready together is offered in one order.
+pub(super) fn call(boxes: &mut [&mut Shard]) {
+    let mut ready: Vec<&mut Shard> = Vec::with_capacity(boxes.len());
+    ready.extend(boxes.iter_mut().map(|shard| &mut **shard).filter(|shard| !shard.realm.offers.is_empty()));
+    let numbers = ready.iter().map(|shard| shard.realm.offers.call().map(|call| call.number));
+    let number = numbers.reduce(|all, one| all.filter(|_| all == one)).flatten();
+    if number.is_some() {
+        // They are all called for: what became ready since comes behind that.
+        ready.iter_mut().for_each(|shard| shard.realm.offers.await_call());
+        return;
+    }
+    let mut shards = called_shards(ready.iter());
+    for shard in &ready {
+        shards = shards.with(Shards::one(shard.me())).with(shard.realm.needs());
+    }
+    let Some(poster) = ready.first() else { return };
+    let (me, common) = (poster.me(), poster.common.clone());
+    if poster.events_are_heard() {
+        shards = shards.with(poster.subscribed_shards());
+    }
+    let number = common.next_ready();
+    ready.iter_mut().for_each(|shard| shard.realm.offers.wait_for(Call { number, shards }));
+    // Before anybody can execute it.
+    common.debts.fetch_add(1, Ordering::SeqCst);
+    let origin = Origin { shard: me, conn: ConnId(0), client: 0 };
+    let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task: Task::Serve(number) };
+    ready[0].post(shards, What::Gather(gather));
+}
+
+/// The boxes of a call are here: what is ready in them is offered, unless a later call is for all of that and more.
+fn come_to_call(boxes: &mut [Hand<Shard>], number: u64) {
+    let here = boxes.iter().fold(Shards::NONE, |here, hand| here.with(Shards::one(hand.me())));
+    let calls = boxes.iter().filter_map(|hand| Some((hand.me(), hand.realm.offers.call()?)));
+    let (due, later): (Vec<_>, Vec<_>) = calls.partition(|(_, call)| call.number <= number);
+    let due = due.iter().fold(Shards::NONE, |due, &(shard, _)| due.with(Shards::one(shard)));
+    if later.iter().any(|(_, call)| due.minus(call.shards).is_empty()) && !kevy::bug!(EarlierCallsServe) {
+        return;
+    }
+    for hand in boxes {
+        if let Some(call) = hand.realm.offers.call()
+            && call.number <= number
+            && call.shards.minus(here).is_empty()
+            && !kevy::bug!(CalledForEver)
+        {
+            hand.realm.offers.called();
+        }
+    }
 }
 
 impl Shard {
@@ -637,13 +718,11 @@ impl Shard {
             let links = self.links.as_deref_mut().expect("seen above");
             if links.cursor.look() == 0 {
                 if now.unix <= links.clock || kevy::bug!(TimeStandsStill) {
-                    links.owes = false;
                     break;
                 }
                 let tick = Arc::new(Entry { clock: now.unix, shards: Shards::NONE, what: What::Tick });
                 if links.append(tick).is_err() {
                     // Time stands still for the moment: nobody is ahead of it.
-                    links.owes = false;
                     break;
                 }
                 continue;
@@ -675,7 +754,7 @@ impl Shard {
                                 .for_each(|at| realm.versions.unwatch(at));
                         }
                         What::Unwait(origin, number) if !kevy::bug!(UnwaitIgnored) => {
-                            self.realm.forget_claim(*origin, Some(*number));
+                            self.realm.waiters.take_claim(*origin, *number);
                         }
                         What::Unwait(..) => {}
                     }
@@ -719,14 +798,17 @@ impl Shard {
         appended
     }
 
-    /// Whether nothing may run here before somebody who has been called.
+    /// Whether nothing may run here before somebody is served.
     pub(super) fn owes(&self) -> bool {
-        let Some(links) = self.links.as_deref() else { return false };
-        let others = self.has_debts() && !kevy::bug!(DebtsOfOthersIgnored);
-        (links.owes || others) && !kevy::bug!(CallsAreNoDebts)
+        let owes = if kevy::bug!(DebtsOfOthersIgnored) {
+            self.realm.offers.call().is_some()
+        } else {
+            self.links.is_some() && self.has_debts()
+        };
+        owes && !kevy::bug!(CallsAreNoDebts)
     }
 
-    /// Whether somebody has been called, anywhere, and not been served yet.
+    /// Whether there is a call, anywhere, that has not been executed.
     pub(super) fn has_debts(&self) -> bool {
         self.common.debts.load(Ordering::SeqCst) > 0
     }
@@ -1241,92 +1323,17 @@ impl Shard {
         }
     }
 
-    /// A connection of this shard that waits for keys elsewhere: one of them is ready, and all are here. Gives the shard
-    /// where somebody comes before it.
-    fn serve_gathered(&mut self, origin: Origin, number: u64) -> Option<ShardId> {
-        let id = origin.conn;
-        // It may wait for something else by now, having been served when it was called for another key.
+    /// A connection of this shard is offered a key that it claims; everything it needs is here.
+    fn serve_claim(&mut self, claim: &Claim) {
+        let &Claim { origin, number, .. } = claim;
+        // Its time may be up, or it may have left: what it claims elsewhere is given up at a position that is still to come.
         let waits = self
-            .conn(id)
+            .conn(origin.conn)
             .is_some_and(|conn| conn.client == origin.client && conn.waiting == Waiting::Blocked)
-            && (self.realm.waiters.number(id) == Some(number) || kevy::bug!(CallsOutliveWaits));
-        let mut offered = Vec::new();
-        let turn = if waits { self.turn_of(id, origin, number) } else { Turn::Its };
-        if !matches!(turn, Turn::Its) && !kevy::bug!(CalledInVainGoesLast) {
-            // It keeps its places.
-            self.everywhere(|shard| offered.extend(shard.realm.waiters.uncall(origin)));
-        } else {
-            self.everywhere(|shard| offered.extend(shard.realm.take_claim(origin, Some(number))));
-            if waits {
-                self.serve(id);
-            }
-        }
-        // Who stands behind it was not offered the key meanwhile.
-        for key in offered {
-            if let Some(home) = self.home_of(&key.key)
-                && !kevy::bug!(OthersNotOffered)
-            {
-                home.realm.offer_again(key);
-            }
-        }
-        match turn {
-            Turn::AnothersAt(home) => Some(home),
-            Turn::Its | Turn::Nobodys => None,
-        }
-    }
-
-    /// Whose turn it is at the first of its keys that holds something for a connection that waits. All their boxes are here.
-    ///
-    /// The connection was called for one of its keys. What was pushed to another one since then may be what somebody else
-    /// has been called for behind it, or is to be, who blocked before it did. (Whoever blocked first of all comes first for
-    /// each key: somebody's turn it always is.)
-    fn turn_of(&self, id: ConnId, origin: Origin, number: u64) -> Turn {
-        let Some(waiter) = self.realm.waiters.get(id) else { return Turn::Nobodys };
-        let now = self.data_now();
-        let mut keys = waiter.block.keys.iter().map(|&index| waiter.argv.as_args().at(index));
-        let turn = keys.find_map(|key| {
-            let entry = self.realm.keyspace.dbs.find(waiter.db, key)?;
-            if entry.is_expired(now) || !waiter.block.kind.matches(entry) {
-                return None;
-            }
-            let home = self.realm.keyspace.dbs.home(key);
-            let at = DbKey { db: waiter.db as u32, key: key.into() };
-            let mut present = std::iter::once(self).chain(self.guests.iter().map(|guest| &**guest));
-            let waiters = &present.find(|shard| shard.me() == home)?.realm.waiters;
-            let first = waiters.is_first(&at, (origin, number), |kind| kind.matches(entry));
-            Some(if first || kevy::bug!(ServedOutOfTurn) { Turn::Its } else { Turn::AnothersAt(home) })
-        });
-        turn.unwrap_or(Turn::Nobodys)
-    }
-
-    /// A key is ready for a connection of another shard, or for one that waits on several: its command runs again with
-    /// all boxes it needs.
-    pub(super) fn append_serve(&mut self, origin: Origin, shards: Shards, number: u64) -> bool {
-        let heard = if self.events_are_heard() { self.subscribed_shards() } else { Shards::NONE };
-        let shards = shards.with(Shards::one(origin.shard)).with(heard);
-        // Before anybody can execute it.
-        self.common.debts.fetch_add(1, Ordering::SeqCst);
-        let appended = self.append_gather(shards, origin, Task::Serve(number));
-        if !appended {
-            self.common.debts.fetch_sub(1, Ordering::SeqCst);
-        }
-        if let Some(links) = self.links.as_deref_mut() {
-            links.owes = true;
-        }
-        appended
-    }
-
-    /// Somebody could not be called, or everybody has been.
-    pub(super) fn calls_are_late(&mut self, late: bool) {
-        if let Some(links) = self.links.as_deref_mut()
-            && std::mem::replace(&mut links.late, late) != late
-        {
-            let debts = &self.common.debts;
-            let _ = if late {
-                debts.fetch_add(1, Ordering::SeqCst)
-            } else {
-                debts.fetch_sub(1, Ordering::SeqCst)
-            };
+            && (self.realm.waiters.number(origin.conn) == Some(number) || kevy::bug!(CallsOutliveWaits));
+        if waits {
+            self.everywhere(|shard| shard.realm.waiters.take_claim(origin, number));
+            self.serve(origin.conn);
         }
     }
 
@@ -1450,7 +1457,7 @@ impl Shard {
     /// A connection's wait on other boxes is over.
     pub(super) fn unwait(&mut self, id: ConnId, client: ClientId, number: u64, shards: Shards) {
         let origin = Origin { shard: self.me(), conn: id, client };
-        self.realm.forget_claim(origin, Some(number));
+        self.realm.waiters.take_claim(origin, number);
         let elsewhere = shards.without(self.me());
         if !elsewhere.is_empty() && !kevy::bug!(ClaimsElsewhereForEver) {
             self.post(elsewhere, What::Unwait(origin, number));
@@ -1495,15 +1502,6 @@ impl Shard {
         }
         Some(evicted)
     }
-}
-
-/// Who takes what one of the keys holds that a connection waits for.
-enum Turn {
-    Its,
-    /// Somebody who blocked before it, and waits for the same key of this shard.
-    AnothersAt(ShardId),
-    /// There is nothing: somebody who was called for another key has taken it.
-    Nobodys,
 }
 
 /// The shards whose connections hear of a command.

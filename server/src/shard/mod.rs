@@ -46,7 +46,7 @@ use crate::order::place::Hand;
 use conn::{ClientId, Conn, ConnId, Peer, QueryBuffer, Queued, QueuedArgs, ReplyMode, Waiting};
 use links::{Common, Links, Origin};
 use pubsub::{Kind, Subscriptions};
-use realm::{Claim, DbKey, Realm, Standing, Waiter};
+use realm::{Claim, DbKey, Offer, Realm, Waiter};
 use stats::Stats;
 use witness::Happened;
 
@@ -1140,7 +1140,7 @@ impl Shard {
         }
         let client = self.conn(id).map_or(0, |conn| conn.client);
         let (origin, number) = (Origin { shard: self.me(), conn: id, client }, self.next_wait());
-        let claim = Claim { origin, number, shards, kind: block.kind, called: false };
+        let claim = Claim { origin, number, shards, kind: block.kind };
         for &index in block.keys.iter().take(if kevy::bug!(OneClaimOfSeveral) { 1 } else { usize::MAX }) {
             let key = args.at(index);
             let home = self.home_of(key).expect("a command has the boxes of its keys");
@@ -1167,11 +1167,12 @@ impl Shard {
             return;
         }
         let now = self.data_now();
+        let number = self.ready_number();
         self.realm.bump_versions(now);
-        self.realm.collect_ready();
+        self.realm.collect_ready(number);
         for guest in &mut self.guests {
             if !kevy::bug!(GuestsUntold) {
-                guest.realm.follow(&self.realm.effects, &self.realm.keyspace.dbs, now);
+                guest.realm.follow(&self.realm.effects, &self.realm.keyspace.dbs, now, number);
             }
         }
         let mut effects = std::mem::take(&mut self.realm.effects);
@@ -1182,6 +1183,13 @@ impl Shard {
         self.garbage.append(&mut effects.garbage);
         effects.clear();
         self.realm.effects = effects;
+    }
+
+    /// The number of a commit by which keys may become ready; of one shard each comes when it comes.
+    fn ready_number(&self) -> u64 {
+        let effects = &self.realm.effects;
+        let none = self.links.is_none() || effects.ready.is_empty() && effects.whole.is_empty();
+        if none { 0 } else { self.common.next_ready() }
     }
 
     /// Publishes keyspace events to their subscribers.
@@ -1255,41 +1263,23 @@ impl Shard {
     /// Offers keys that became ready to the clients that wait for them, until nothing new becomes ready: keys in the
     /// order in which they became ready, clients of a key in the order in which they came. A client that is offered
     /// a key executes its command again, through the same gates and the same door; if it has to wait again it is
-    /// last, and is not offered the key a second time.
+    /// last, and is not offered the key a second time. No other box is here: see [`links::serve_ready`].
     fn serve_blocked(&mut self) {
-        let now = self.data_now();
-        let mut later = Vec::new();
-        while let Some(key) = self.realm.take_ready() {
-            let (mut served, last) = (0, self.realm.waiters.last_ticket());
-            while let Some((ticket, standing)) = self.realm.waiters.next_in_queue(&key, served, last) {
-                let entry = self.realm.keyspace.dbs.find(key.db as usize, &key.key);
-                let Some(entry) = entry.filter(|entry| !entry.is_expired(now)) else { break };
-                served = ticket;
-                match standing {
-                    Standing::Here(id) => {
-                        let waiter = self.realm.waiters.get(id);
-                        if waiter.is_some_and(|waiter| waiter.block.kind.matches(entry)) {
-                            self.serve(id);
-                        }
-                    }
-                    Standing::Claim(_) if kevy::bug!(ClaimsUnserved) => {}
-                    Standing::Claim(claim) if claim.kind.matches(entry) => {
-                        // Those behind it wait for what it leaves.
-                        if !claim.called {
-                            if self.append_serve(claim.origin, claim.shards, claim.number) {
-                                self.realm.waiters.called(&key, ticket);
-                            } else if !kevy::bug!(UncallableForgotten) {
-                                later.push(key);
-                            }
-                        }
-                        break;
-                    }
-                    Standing::Claim(_) => {}
-                }
+        debug_assert!(self.guests.is_empty(), "others' keys may come first");
+        let (now, here) = (self.data_now(), links::Shards::one(self.me()));
+        let mut needs = self.realm.offers.call().is_some();
+        while !needs && !self.realm.offers.is_empty() {
+            match self.realm.offer(now, here) {
+                None => {}
+                Some(Offer::Here(id)) => self.serve(id),
+                Some(Offer::Claim(_) | Offer::Needs) => needs = true,
             }
         }
-        self.calls_are_late(!later.is_empty());
-        later.into_iter().for_each(|key| self.realm.offer_again(key));
+        if needs {
+            links::call(&mut [self]);
+        } else {
+            self.realm.offers.called();
+        }
     }
 
     /// Executes the command of a blocked client again.

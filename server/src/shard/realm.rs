@@ -28,8 +28,7 @@ pub struct Realm {
     pub keyspace: Keyspace,
     pub effects: Effects,
     pub waiters: Waiters,
-    /// Keys that became ready and have not been offered yet.
-    ready: VecDeque<DbKey>,
+    pub offers: Offers,
     pub versions: Versions,
     /// Commands to replay, for somebody who follows them and takes them away; without one none are recorded.
     pub journal: Option<Vec<Record>>,
@@ -46,7 +45,7 @@ impl Realm {
             keyspace: Keyspace::slice(databases, seed, slice),
             effects: Effects::default(),
             waiters: Waiters::default(),
-            ready: VecDeque::new(),
+            offers: Offers::default(),
             versions: Versions::default(),
             journal: None,
         }
@@ -66,77 +65,175 @@ impl Realm {
     }
 
     /// Notes the keys to offer to blocked clients, in the order in which they became ready: those recorded, and after
-    /// SWAPDB those that somebody waits for and that the other database brought.
-    pub fn collect_ready(&mut self) {
-        collect_ready(&mut self.waiters, &mut self.ready, &self.effects, &self.keyspace.dbs);
+    /// SWAPDB those that somebody waits for and that the other database brought. `number` is that of the commit.
+    pub fn collect_ready(&mut self, number: u64) {
+        let Self { waiters, offers, effects, keyspace, .. } = self;
+        offers.collect(waiters, effects, &keyspace.dbs, number);
     }
 
     /// [`Realm::bump_versions`] and [`Realm::collect_ready`] from the record of a command that had this realm's slice
     /// of the keyspace among others.
-    pub fn follow(&mut self, effects: &Effects, dbs: &Dbs, now: UnixMillis) {
+    pub fn follow(&mut self, effects: &Effects, dbs: &Dbs, now: UnixMillis, number: u64) {
         self.versions.follow(effects, dbs, now);
-        collect_ready(&mut self.waiters, &mut self.ready, effects, dbs);
+        self.offers.collect(&mut self.waiters, effects, dbs, number);
     }
 
-    /// Ends what a connection claims here, and offers the keys to those behind it. Its own number only, if given.
-    pub fn forget_claim(&mut self, origin: Origin, number: Option<u64>) {
-        for key in self.take_claim(origin, number) {
-            self.offer_again(key);
-        }
-    }
-
-    /// Takes what a connection claims here by this number out of the queues; gives the keys.
-    pub fn take_claim(&mut self, origin: Origin, number: Option<u64>) -> Vec<DbKey> {
-        self.waiters.take_claim(origin, number)
-    }
-
-    /// Offers a key once more: it may hold something for the next in its queue.
-    pub fn offer_again(&mut self, key: DbKey) {
-        if self.waiters.mark_ready(&key) {
-            self.ready.push_back(key);
-        }
-    }
-
-    /// Whether there are keys to be offered to the clients that wait for them.
+    /// Whether keys have become ready that are not to be offered at a position of the order anyway.
     #[inline]
     pub fn is_ready(&self) -> bool {
-        !self.ready.is_empty()
+        self.offers.more
     }
 
-    /// The next key to be offered to the clients that wait for it. If it becomes ready again it will be another one's
-    /// turn first.
-    pub fn take_ready(&mut self) -> Option<DbKey> {
-        let key = self.ready.pop_front()?;
-        if let Some(queue) = self.waiters.queues.get_mut(&key) {
-            queue.ready = false;
+    /// Offers the key that became ready first, by somebody who has these boxes in hand. `None`: that key holds nothing for
+    /// anybody any more, and the next one's turn has come.
+    pub fn offer(&mut self, now: UnixMillis, here: Shards) -> Option<Offer> {
+        let Self { waiters, offers, keyspace, .. } = self;
+        let ready = offers.ready.front_mut()?;
+        let (mut after, last) = match ready.offering {
+            Some(offering) if !kevy::bug!(OfferingBeginsAnew) => offering,
+            _ => waiters.begin_offering(&ready.key),
+        };
+        let entry = keyspace.dbs.find(ready.key.db as usize, &ready.key.key);
+        if let Some(entry) = entry.filter(|entry| !entry.is_expired(now)) {
+            while let Some((ticket, standing)) = waiters.next_in_queue(&ready.key, after, last) {
+                let (kind, offer) = match standing {
+                    Standing::Here(id) => (waiters.get(id).map(|waiter| waiter.block.kind), Offer::Here(id)),
+                    Standing::Claim(_) if kevy::bug!(ClaimsUnserved) => (None, Offer::Needs),
+                    Standing::Claim(claim) if claim.needs().minus(here).is_empty() => {
+                        (Some(claim.kind), Offer::Claim(claim))
+                    }
+                    Standing::Claim(claim) => (Some(claim.kind), Offer::Needs),
+                };
+                if kind.is_some_and(|kind| kind.matches(entry)) {
+                    if !matches!(offer, Offer::Needs) {
+                        after = ticket;
+                    }
+                    ready.offering = Some((after, last));
+                    if matches!(offer, Offer::Claim(_)) && kevy::bug!(OthersNotOffered) {
+                        offers.ready.pop_front();
+                    }
+                    return Some(offer);
+                }
+                after = ticket;
+            }
         }
-        Some(key)
+        offers.ready.pop_front();
+        None
+    }
+
+    /// What those need who are offered its ready keys first.
+    pub fn needs(&self) -> Shards {
+        let queues = self.offers.ready.iter().filter_map(|ready| self.waiters.queues.get(&ready.key));
+        let first = queues.flat_map(|queue| queue.clients.values().take(Shards::MAX));
+        first.fold(Shards::NONE, |needs, standing| match standing {
+            Standing::Here(_) => needs,
+            Standing::Claim(claim) => needs.with(claim.needs()),
+        })
     }
 }
 
-/// See [`Realm::collect_ready`].
-fn collect_ready(waiters: &mut Waiters, ready: &mut VecDeque<DbKey>, effects: &Effects, dbs: &Dbs) {
-    if waiters.is_empty() {
-        return;
+/// Whom a ready key is offered to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// A connection of this shard that needs no other box.
+    Here(ConnId),
+    /// Any other, whose boxes are all in hand.
+    Claim(Claim),
+    /// To somebody who needs more boxes.
+    Needs,
+}
+
+/// Where a key stands among those of all shards that are ready: the number of the commit that made it so, of which all shards
+/// have one counter, and its place in that.
+pub type Turn = (u64, usize);
+
+/// A key that became ready.
+struct Ready {
+    turn: Turn,
+    key: DbKey,
+    /// It is being offered: the ticket of who was offered it last, and the last of those who were there when that began.
+    offering: Option<(u64, u64)>,
+}
+
+/// The keys to be offered to clients that wait for them, in the order in which they became ready.
+#[derive(Default)]
+pub struct Offers {
+    ready: VecDeque<Ready>,
+    /// See [`Realm::is_ready`].
+    more: bool,
+    call: Option<Call>,
+}
+
+/// That ready keys are offered at a position that is in the order, or is to be.
+#[derive(Clone, Copy)]
+pub struct Call {
+    /// Later ones have higher numbers.
+    pub number: u64,
+    /// The boxes that are in hand there.
+    pub shards: Shards,
+}
+
+impl Offers {
+    /// No key is ready.
+    pub fn is_empty(&self) -> bool {
+        self.ready.is_empty()
     }
-    for &key in &effects.ready {
-        let key = DbKey { db: key.db, key: effects.key(key).into() };
-        if waiters.mark_ready(&key) {
-            ready.push_back(key);
+
+    /// The turn of the first key, and the key.
+    pub fn first(&self) -> Option<(Turn, &DbKey)> {
+        self.ready.front().map(|ready| (ready.turn, &ready.key))
+    }
+
+    /// Where the ready keys are offered at the latest.
+    pub fn call(&self) -> Option<Call> {
+        self.call.filter(|_| !self.is_empty())
+    }
+
+    /// The ready keys are offered there, and so are those that become ready before.
+    pub fn wait_for(&mut self, call: Call) {
+        (self.call, self.more) = (Some(call), false);
+    }
+
+    /// What became ready since then is not called for again.
+    pub fn await_call(&mut self) {
+        self.more = false;
+    }
+
+    /// That position has come.
+    pub fn called(&mut self) {
+        (self.call, self.more) = (None, !self.is_empty());
+    }
+
+    fn collect(&mut self, waiters: &mut Waiters, effects: &Effects, dbs: &Dbs, number: u64) {
+        if waiters.is_empty() {
+            return;
         }
-    }
-    for &whole in &effects.whole {
-        if let Whole::Swapped(a, b) = whole {
+        for (place, &key) in effects.ready.iter().enumerate() {
+            let key = DbKey { db: key.db, key: effects.key(key).into() };
+            self.note(waiters, key, (number, place));
+        }
+        for &whole in &effects.whole {
+            let Whole::Swapped(a, b) = whole else { continue };
             let mut brought: Vec<DbKey> = (waiters.queues.keys())
                 .filter(|at| at.db == a || at.db == b)
                 .filter(|at| dbs.find(at.db as usize, &at.key).is_some())
                 .cloned()
                 .collect();
             // The database that SWAPDB names first comes first.
+            let second = |at: &DbKey| usize::from(at.db != a && !kevy::bug!(SwappedByNumber));
             brought.sort();
-            brought.sort_by_key(|at| at.db != a && !kevy::bug!(SwappedByNumber));
-            brought.retain(|key| waiters.mark_ready(key));
-            ready.extend(brought);
+            brought.sort_by_key(second);
+            for key in brought {
+                let place = effects.ready.len() + second(&key);
+                self.note(waiters, key, (number, place));
+            }
+        }
+    }
+
+    fn note(&mut self, waiters: &mut Waiters, key: DbKey, turn: Turn) {
+        if waiters.mark_ready(&key) {
+            self.ready.push_back(Ready { turn, key, offering: None });
+            self.more = true;
         }
     }
 }
@@ -274,7 +371,7 @@ struct Place {
 pub enum Standing {
     /// A connection of this shard that waits for nothing but what is here.
     Here(ConnId),
-    /// Any other: its command runs again in the order, with all boxes it needs.
+    /// Any other: its command runs again where all boxes are in hand that it needs.
     Claim(Claim),
 }
 
@@ -286,8 +383,13 @@ pub struct Claim {
     /// What its command needs.
     pub shards: Shards,
     pub kind: BlockedOn,
-    /// Its command is in the order already: nobody behind it is offered the key before.
-    pub called: bool,
+}
+
+impl Claim {
+    /// The boxes without which its command cannot be executed: that of its connection, and those of its keys.
+    pub fn needs(&self) -> Shards {
+        self.shards.with(Shards::one(self.origin.shard))
+    }
 }
 
 /// The clients that wait for one key, by ticket: the longest waiting first.
@@ -386,37 +488,10 @@ impl Waiters {
         standing.push(Place { number: claim.number, key: at, ticket });
     }
 
-    /// A connection that was called did not find anything. Gives the keys that it waits for.
-    pub fn uncall(&mut self, origin: Origin) -> Vec<DbKey> {
-        let places = self.claims.get(&(origin.shard, origin.conn)).map_or(&[][..], Vec::as_slice);
-        for Place { key, ticket, .. } in places {
-            if let Some(Standing::Claim(claim)) =
-                self.queues.get_mut(key).and_then(|queue| queue.clients.get_mut(ticket))
-            {
-                claim.called = kevy::bug!(CalledForEver);
-            }
-        }
-        places.iter().map(|place| place.key.clone()).collect()
-    }
-
-    /// Whether nobody has waited longer for a key than the connection with this claim, among those that what it holds is
-    /// something for.
-    pub fn is_first(&self, at: &DbKey, who: (Origin, u64), matches: impl Fn(BlockedOn) -> bool) -> bool {
-        let queue = self.queues.get(at);
-        let claims =
-            queue.iter().flat_map(|queue| queue.clients.values()).filter_map(|standing| match standing {
-                Standing::Claim(claim) => Some(claim),
-                // Would have been served.
-                Standing::Here(_) => None,
-            });
-        let mut claims = claims.filter(|claim| matches(claim.kind));
-        claims.next().is_some_and(|first| (first.origin, first.number) == who)
-    }
-
-    /// See [`Realm::take_claim`].
-    fn take_claim(&mut self, origin: Origin, number: Option<u64>) -> Vec<DbKey> {
+    /// Takes what a connection claims here by this number out of the queues.
+    pub fn take_claim(&mut self, origin: Origin, number: u64) {
         let at = (origin.shard, origin.conn);
-        let (Some(number), Some(standing)) = (number, self.claims.get_mut(&at)) else { return Vec::new() };
+        let Some(standing) = self.claims.get_mut(&at) else { return };
         let taken: Vec<_> = standing
             .extract_if(.., |place| place.number == number)
             .skip(usize::from(kevy::bug!(OneClaimStays)))
@@ -424,7 +499,6 @@ impl Waiters {
         if standing.is_empty() {
             self.claims.remove(&at);
         }
-        let mut keys = Vec::with_capacity(taken.len());
         for Place { key, ticket, .. } in taken {
             if let Some(queue) = self.queues.get_mut(&key) {
                 queue.clients.remove(&ticket);
@@ -432,9 +506,7 @@ impl Waiters {
                     self.queues.remove(&key);
                 }
             }
-            keys.push(key);
         }
-        keys
     }
 
     /// The number of a client's wait on other boxes.
@@ -471,25 +543,20 @@ impl Waiters {
         Some(waiter)
     }
 
-    /// The ticket drawn last: whoever blocks from now on stands behind it.
-    pub fn last_ticket(&self) -> u64 {
-        self.last_ticket
+    /// A key's turn has come: if it becomes ready again, it will be another one's turn first. Gives the tickets of those who
+    /// are offered it: behind the first number, up to the second.
+    fn begin_offering(&mut self, at: &DbKey) -> (u64, u64) {
+        if let Some(queue) = self.queues.get_mut(at) {
+            queue.ready = false;
+        }
+        (0, self.last_ticket)
     }
 
     /// The next in the queue of a key among those with tickets after `after` and up to `last`.
-    pub fn next_in_queue(&self, at: &DbKey, after: u64, last: u64) -> Option<(u64, Standing)> {
+    fn next_in_queue(&self, at: &DbKey, after: u64, last: u64) -> Option<(u64, Standing)> {
         let mut clients = self.queues.get(at)?.clients.range(after + 1..);
         let next = if kevy::bug!(NewestServedFirst) { clients.next_back() } else { clients.next() }?;
         Some((*next.0, *next.1)).filter(|&(ticket, _)| ticket <= last)
-    }
-
-    /// The command of a claim is in the order.
-    pub fn called(&mut self, at: &DbKey, ticket: u64) {
-        if let Some(Standing::Claim(claim)) =
-            self.queues.get_mut(at).and_then(|queue| queue.clients.get_mut(&ticket))
-        {
-            claim.called = true;
-        }
     }
 
     /// Whether somebody waits for a key that is not among those to be offered; from here on it is.
@@ -532,7 +599,7 @@ mod tests {
 
     /// Who is offered a key, in order.
     fn queue(waiters: &Waiters, key: &str) -> Vec<u32> {
-        let (mut after, last) = (0, waiters.last_ticket());
+        let (mut after, last) = (0, waiters.last_ticket);
         let next = || {
             let (ticket, standing) = waiters.next_in_queue(&at(key), after, last)?;
             after = ticket;
@@ -561,7 +628,7 @@ mod tests {
     fn who_blocks_while_a_key_is_offered_is_not_offered_it() {
         let mut waiters = Waiters::default();
         block(&mut waiters, 1, &["a"], None);
-        let last = waiters.last_ticket();
+        let last = waiters.last_ticket;
         waiters.remove(ConnId(1));
         block(&mut waiters, 1, &["a"], None);
         assert!(waiters.next_in_queue(&at("a"), 0, last).is_none());
@@ -573,14 +640,16 @@ mod tests {
         let mut realm = Realm::new(1, 0);
         assert!(!realm.waiters.mark_ready(&at("a")), "nobody waits for it");
         block(&mut realm.waiters, 1, &["a", "b"], None);
-        for key in ["a", "b", "a", "c"] {
-            if realm.waiters.mark_ready(&at(key)) {
-                realm.ready.push_back(at(key));
-            }
+        for (number, key) in ["a", "b", "a", "c"].into_iter().enumerate() {
+            realm.offers.note(&mut realm.waiters, at(key), (number as u64, 0));
         }
-        assert_eq!(realm.take_ready(), Some(at("a")));
+        let first = |realm: &Realm| realm.offers.first().map(|(turn, key)| (turn.0, key.clone()));
+        assert_eq!(first(&realm), Some((0, at("a"))));
+        realm.waiters.begin_offering(&at("a"));
         assert!(realm.waiters.mark_ready(&at("a")), "it is ready again");
-        assert_eq!(realm.take_ready(), Some(at("b")));
-        assert_eq!(realm.take_ready(), None);
+        assert_eq!(realm.offer(0, Shards::one(0)), None, "it holds nothing");
+        assert_eq!(first(&realm), Some((1, at("b"))));
+        assert_eq!(realm.offer(0, Shards::one(0)), None);
+        assert!(realm.offers.is_empty());
     }
 }

@@ -18,7 +18,7 @@
 use kevy::resp::Decoder;
 
 use super::conn::{Conn, ConnId};
-use super::links::{Links, ShardId, Shards, leave, settle};
+use super::links::{Links, ShardId, Shards, call, leave, settle};
 use super::together::is_plain;
 use super::{Batch, Shard, gates};
 use crate::order::place::Hand;
@@ -123,7 +123,14 @@ impl Shard {
         if self.guests.is_empty() || self.links.as_deref().is_some_and(Links::in_entry) {
             return;
         }
-        for mut hand in self.send_home() {
+        let mut hands = self.send_home();
+        let ready = hands.iter().filter(|hand| hand.realm.is_ready()).count();
+        if ready + usize::from(self.realm.is_ready()) > 1 {
+            let mut boxes: Vec<&mut Shard> = vec![self];
+            boxes.extend(hands.iter_mut().map(|hand| &mut **hand));
+            call(&mut boxes);
+        }
+        for mut hand in hands {
             if hand.realm.is_ready() {
                 hand.serve_blocked();
             }
