@@ -531,6 +531,8 @@ bugs! {
     VisitedUnsynced in Shards;
     /// A command that had to wait for room is not tried again.
     StalledForGood in Shards;
+    /// Who is held back again while others are let go belongs to the rest of them, for ever.
+    HeldAgainGoOn in Shards;
     /// When a key is called for, those who were offered it and wait again are offered it once more.
     OfferingBeginsAnew in Shards;
     /// Who stands behind somebody of another shard is not offered what he leaves.

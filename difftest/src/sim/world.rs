@@ -292,6 +292,8 @@ pub struct Scenario {
     pub tick: u64,
     /// Chunks of the order and entries in each.
     pub order: (usize, usize),
+    /// Waiting clients that are looked at before a command is executed, and commands that are let go at one position.
+    pub at_once: (usize, usize),
     /// Requests are cut.
     pub fragments: bool,
     /// Threads wake for no reason.
@@ -371,11 +373,22 @@ fn used_memory() -> usize {
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Scenario { shards, clients, ticks, tick, order, fragments, spurious, events, memory, fine } =
-            self;
+        let Scenario {
+            shards,
+            clients,
+            ticks,
+            tick,
+            order,
+            at_once,
+            fragments,
+            spurious,
+            events,
+            memory,
+            fine,
+        } = self;
         writeln!(
             f,
-            "shards {shards} order {order:?} ticks {ticks} of {tick} ms fragments {fragments} spurious {spurious} \
+            "shards {shards} order {order:?} at once {at_once:?} ticks {ticks} of {tick} ms fragments {fragments} spurious {spurious} \
              events {events} fine {fine} memory {memory:?}"
         )?;
         for (number, Script { shard, bursts, eager, leaves }) in clients.iter().enumerate() {
@@ -424,7 +437,7 @@ const SPURIOUS: u32 = 2000;
 const MOST_STEPS: u64 = 1_000_000;
 
 /// Accesses after which a thread's turn goes nowhere: it waits for somebody instead of letting him go on.
-const MOST_ACCESSES: u32 = 5000;
+const MOST_ACCESSES: u32 = 20_000;
 
 struct Running {
     fiber: Fiber,
@@ -479,7 +492,9 @@ impl Simulation {
         let now = Now { unix: BEGINNING, micros: 0, mono: 5_000_000 };
         let bells: Vec<Arc<Chime>> = (0..scenario.shards).map(|_| Arc::default()).collect();
         let witness = Arc::new(Witness::default());
-        let limits = Limits { order: scenario.order, looks: 1, patience: 1, stay_batches: 2 };
+        let (foreseen, let_go) = scenario.at_once;
+        let limits =
+            Limits { order: scenario.order, looks: 1, patience: 1, stay_batches: 2, foreseen, let_go };
         let rung = bells.iter().map(|bell| bell.clone() as Arc<dyn Bell>).collect();
         let environment = Environment { used_memory, chunk: 100, ..Environment::isolated() };
         let (threads, boxes) =

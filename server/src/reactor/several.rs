@@ -44,12 +44,16 @@ pub struct Limits {
     pub patience: usize,
     /// Batches of commands that are executed with others' boxes in hand before these go home.
     pub stay_batches: usize,
+    /// Clients that wait for a command's keys and are looked at before it is executed.
+    pub foreseen: usize,
+    /// Commands that CLIENT PAUSE has held back and that are let go at one position; all threads wait meanwhile.
+    pub let_go: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        // Visits take microseconds: a look 10 to 20 ns, a batch 3 to 5 microseconds.
-        Limits { order: (16, 256), looks: 1000, patience: 500, stay_batches: 32 }
+        // Visits take microseconds: a look 10 to 20 ns, a batch 3 to 5 microseconds; 1000 commands take a millisecond.
+        Limits { order: (16, 256), looks: 1000, patience: 500, stay_batches: 32, foreseen: 16, let_go: 1000 }
     }
 }
 
@@ -106,7 +110,7 @@ pub fn threads(
     for (me, (thread, cursor)) in threads.iter_mut().zip(cursors).enumerate() {
         let (log, visitors, ringers) = (log.clone(), visitors.clone(), ringers.clone());
         thread.visitors = visitors.clone();
-        let links = Links::new(me, log, cursor, visitors, ringers, limits.stay_batches, witness.cloned());
+        let links = Links::new(me, log, cursor, visitors, ringers, limits, witness.cloned());
         let hand = thread.hand.as_mut().expect("nobody else could take it yet");
         hand.links = Some(Box::new(links));
     }

@@ -61,7 +61,7 @@ use crate::order::place::{Hand, Visitor};
 use crate::order::sleep::Waker;
 use crate::order::tally::Tally;
 use crate::order::word::Left;
-use crate::reactor::several::Bell;
+use crate::reactor::several::{Bell, Limits};
 use crate::sync::{Arc, AtomicBool, AtomicU64, AtomicUsize};
 
 /// Number of a shard, its thread and its box.
@@ -301,9 +301,9 @@ pub struct Links {
     had_nothing: Shards,
     /// Boxes of others that were wanted for a stay.
     sought: Shards,
-    /// Batches executed in the stay that is under way, and the most that are.
+    /// Batches executed in the stay that is under way.
     stayed: usize,
-    stay_batches: usize,
+    limits: Limits,
     /// Which command of the batch at the cursor is being executed, counted from 1.
     member: usize,
     /// How often nobody of this shard listened any more.
@@ -318,7 +318,7 @@ impl Links {
         cursor: Cursor<Entry>,
         visitors: Vec<Visitor<Shard>>,
         ringers: Vec<Ringer>,
-        stay_batches: usize,
+        limits: Limits,
         witness: Option<std::sync::Arc<Witness>>,
     ) -> Self {
         Self {
@@ -343,7 +343,7 @@ impl Links {
             had_nothing: Shards::NONE,
             sought: Shards::NONE,
             stayed: 0,
-            stay_batches,
+            limits,
             member: 0,
             taken_back: 0,
             witness,
@@ -397,7 +397,7 @@ impl Links {
     /// order goes on.
     pub(super) fn stay_goes_on(&mut self) -> bool {
         self.stayed += 1;
-        self.stayed < self.stay_batches && !self.cursor.is_behind()
+        self.stayed < self.limits.stay_batches && !self.cursor.is_behind()
     }
 
     /// Another shard's box, if it is at home.
@@ -407,6 +407,10 @@ impl Links {
 
     pub fn me(&self) -> ShardId {
         self.me
+    }
+
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     pub fn count(&self) -> usize {
@@ -913,6 +917,14 @@ impl Shard {
         self.shard(home)
     }
 
+    /// A shard among those present.
+    pub(super) fn at_hand(&self, shard: ShardId) -> Option<&Shard> {
+        if shard == self.me() {
+            return Some(self);
+        }
+        self.guests.iter().find(|guest| guest.me() == shard).map(|guest| &**guest)
+    }
+
     fn shard(&mut self, shard: ShardId) -> Option<&mut Shard> {
         if shard == self.me() {
             return Some(self);
@@ -940,7 +952,9 @@ impl Shard {
         // Where all boxes are, it need not be known which of them.
         let whole = plain && here == self.all_shards();
         let needs = if whole { Shards::NONE } else { self.route(id, command, args).with(heard.always) };
-        if needs.minus(here).is_empty() && !self.is_heard_elsewhere(id, heard, args, command) {
+        let waited_for = if whole { Shards::NONE } else { self.waited_for(id, command, args) };
+        if needs.with(waited_for).minus(here).is_empty() && !self.is_heard_elsewhere(id, heard, args, command)
+        {
             if self.links.as_deref().is_some_and(|links| !links.has_caught_up()) && !kevy::bug!(SeenIgnored) {
                 self.stall(id);
                 return false;
@@ -956,12 +970,14 @@ impl Shard {
         self.end_stay();
         // What is heard comes in the order of the own box: who hears must not be answered from another one ahead of it.
         let listens = self.conn(id).is_some_and(Conn::listens);
+        let mut needs = needs.with(waited_for);
         let visits = match needs.single() {
             Some(other) if other != me => (!listens || kevy::bug!(ListenersVisit)) && self.visit_one(other),
             _ => plain && self.stay(id, needs),
         };
         if visits {
-            let runs = !self.is_heard_elsewhere(id, heard, args, command);
+            needs = needs.with(self.waited_for(id, command, args));
+            let runs = self.absent(needs).is_empty() && !self.is_heard_elsewhere(id, heard, args, command);
             if runs {
                 let _ = self.call(id, command, args, out);
                 self.testify(id);
@@ -1194,11 +1210,22 @@ impl Shard {
         if self.waits_in_order(origin) {
             if let Some(all) = self.pauses(id, command, args) {
                 self.announce_pause(origin.client, all);
-                self.post_again(origin, Task::Pausing(command, argv.clone(), None));
+                self.post_again(origin, self.all_shards(), Task::Pausing(command, argv.clone(), None));
                 return;
             }
             if let Some(announced) = self.announces(id, command, args, announced) {
-                self.post_again(origin, Task::Command(command, argv.clone(), Some(announced)));
+                self.post_again(
+                    origin,
+                    self.all_shards(),
+                    Task::Command(command, argv.clone(), Some(announced)),
+                );
+                return;
+            }
+            let missing = self.absent(self.waited_for(id, command, args));
+            if !missing.is_empty() {
+                // Somebody has begun to wait since it was appended.
+                let shards = self.here().with(missing);
+                self.post_again(origin, shards, Task::Command(command, argv.clone(), announced));
                 return;
             }
         }
@@ -1225,7 +1252,8 @@ impl Shard {
             let owes = self.has_debts() && !kevy::bug!(PauseOverlooksDebts);
             let again = self.announces(origin.conn, command, args, announced);
             if owes || again.is_some() {
-                self.post_again(origin, Task::Pausing(command, argv.clone(), again.or(announced)));
+                let task = Task::Pausing(command, argv.clone(), again.or(announced));
+                self.post_again(origin, self.all_shards(), task);
                 return;
             }
         }
@@ -1247,9 +1275,8 @@ impl Shard {
         });
     }
 
-    /// A command needs a further position, with all boxes.
-    fn post_again(&mut self, origin: Origin, task: Task) {
-        let shards = self.all_shards();
+    /// A command needs a further position, with these boxes.
+    fn post_again(&mut self, origin: Origin, shards: Shards, task: Task) {
         self.post(shards, What::Gather(Gather { mailbox: Mailbox::new(shards.len()), origin, task }));
     }
 

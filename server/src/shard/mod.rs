@@ -265,6 +265,8 @@ pub struct Shard {
     pub monitors: BTreeSet<ConnId>,
     /// Connections whose command CLIENT PAUSE holds back, by their tickets.
     paused: BTreeMap<u64, ConnId>,
+    /// Those of them that were held back again as they were let go.
+    paused_again: BTreeMap<u64, ConnId>,
     /// What it has held back is being let go.
     letting_go: bool,
     /// Connections with commands in their query buffer that may be executed now.
@@ -336,6 +338,7 @@ impl Shard {
             by_client: BTreeMap::new(),
             monitors: BTreeSet::new(),
             paused: BTreeMap::new(),
+            paused_again: BTreeMap::new(),
             letting_go: false,
             runnable: VecDeque::new(),
             send_queue: VecDeque::new(),
@@ -1420,6 +1423,7 @@ impl Shard {
         let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { return };
         if let Some(ticket) = conn.held.take() {
             self.paused.remove(&ticket);
+            self.paused_again.remove(&ticket);
         }
         let watched = std::mem::take(&mut conn.watching);
         self.unwatch(watched.into_keys());

@@ -123,7 +123,8 @@ impl Shard {
     /// Holds back a connection's command, which is read again when the pause is over.
     pub(super) fn postpone(&mut self, id: ConnId) {
         let by_all = self.session.pause.is_about_all();
-        let Self { common, conns, paused, .. } = self;
+        let Self { common, conns, paused, paused_again, .. } = self;
+        let paused = if self.letting_go && !kevy::bug!(HeldAgainGoOn) { paused_again } else { paused };
         let Some(conn) = conns[id.0 as usize].as_deref_mut() else { return };
         conn.waiting = Waiting::Paused;
         let ticket = common.next_ticket();
@@ -284,15 +285,16 @@ enum LetGo {
     NeedsPosition,
 }
 
-/// So many commands are let go at one position; the others' threads wait meanwhile.
-const LET_GO_AT_ONCE: usize = 1000;
-
 /// What is held back, by order: box and connection.
 type HeldBack = BTreeMap<(usize, u64), (usize, ConnId)>;
 
-fn take_held(boxes: &mut [Hand<Shard>], held: &mut HeldBack) {
+fn take_held(boxes: &mut [Hand<Shard>], held: &mut HeldBack, again: bool) {
     for (at, hand) in boxes.iter_mut().enumerate() {
-        let paused = std::mem::take(&mut hand.paused).into_iter();
+        let mut paused = std::mem::take(&mut hand.paused);
+        if again {
+            paused.append(&mut hand.paused_again);
+        }
+        let paused = paused.into_iter();
         let in_order = |ticket: u64| if kevy::bug!(LetGoByShard) { (at, ticket) } else { (0, ticket) };
         held.extend(paused.map(|(ticket, id)| (in_order(ticket), (at, id))));
     }
@@ -320,8 +322,12 @@ pub(super) fn let_go(mut boxes: Vec<Hand<Shard>>, now: Now, rest: bool) -> Vec<H
         hand.letting_go = true;
     }
     let mut held = BTreeMap::new();
-    take_held(&mut boxes, &mut held);
-    let (mut goes_on, mut last, mut left) = (true, 0, LET_GO_AT_ONCE);
+    // Who was held back again as the others were let go does not belong to the rest, or there would always be one; unless
+    // what has held him back is over, too.
+    let again = !rest || boxes[0].session.pause.is_over(time);
+    take_held(&mut boxes, &mut held, again);
+    let most = boxes[0].links.as_deref().map_or(usize::MAX, |links| links.limits().let_go);
+    let (mut goes_on, mut last, mut left) = (true, 0, most);
     while goes_on && let Some((order, (at, id))) = held.pop_first() {
         if left == 0 || boxes[0].has_debts() && !kevy::bug!(LetGoBeforeServed) {
             held.insert(order, (at, id));
@@ -339,7 +345,7 @@ pub(super) fn let_go(mut boxes: Vec<Hand<Shard>>, now: Now, rest: bool) -> Vec<H
         }
         if was_in_force && !boxes[0].session.pause.is_in_force(time) && !kevy::bug!(UnpausedStayHeld) {
             // That was CLIENT UNPAUSE: also for those who have been held back again.
-            take_held(&mut boxes, &mut held);
+            take_held(&mut boxes, &mut held, true);
         }
     }
     for ((_, ticket), (at, id)) in held {

@@ -123,8 +123,8 @@ impl Realm {
 
     /// What those need who are offered its ready keys first.
     pub fn needs(&self) -> Shards {
-        let queues = self.offers.ready.iter().filter_map(|ready| self.waiters.queues.get(&ready.key));
-        let first = queues.flat_map(|queue| queue.clients.values().take(Shards::MAX));
+        let first =
+            self.offers.ready.iter().flat_map(|ready| self.waiters.queue(&ready.key).take(Shards::MAX));
         first.fold(Shards::NONE, |needs, standing| match standing {
             Standing::Here(_) => needs,
             Standing::Claim(claim) => needs.with(claim.needs()),
@@ -541,6 +541,11 @@ impl Waiters {
             self.deadlines.remove(&(deadline, conn));
         }
         Some(waiter)
+    }
+
+    /// Who waits for a key, the longest waiting first.
+    pub fn queue(&self, at: &DbKey) -> impl Iterator<Item = Standing> {
+        self.queues.get(at).into_iter().flat_map(|queue| queue.clients.values().copied())
     }
 
     /// A key's turn has come: if it becomes ready again, it will be another one's turn first. Gives the tickets of those who

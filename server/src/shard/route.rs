@@ -1,7 +1,9 @@
 //! Which boxes a command needs: from its key specs, and for commands without keys from what they are about.
 
+use std::sync::atomic::Ordering;
+
 use kevy::command::getkeys::keys;
-use kevy::command::spec::KeyShape;
+use kevy::command::spec::{KeyFlags, KeyShape};
 use kevy::command::{Command, CommandId, Handler, parse_cursor};
 use kevy::keyspace::Dbs;
 use kevy::resp::Args;
@@ -9,6 +11,7 @@ use kevy::resp::Args;
 use super::Shard;
 use super::conn::{Conn, ConnId};
 use super::links::Shards;
+use super::realm::{DbKey, Standing};
 
 impl Shard {
     /// The boxes whose data or connections the command looks at; the connection's own only if it has a part in it.
@@ -51,6 +54,84 @@ impl Shard {
             _ if matches!(command.handler, Handler::Session) && command.id != Watch => all,
             _ => self.route_of_keys(command, args),
         }
+    }
+
+    /// The boxes without which those could not be served who wait for what a command may add, as far as the boxes that are
+    /// here tell. Beside those of its keys, that is those of clients that wait from other shards, and of keys that somebody who
+    /// is served adds to. With all of them in hand a command and what it makes ready have one position, and nobody comes in between.
+    ///
+    /// Not everybody is looked at: whoever is found to need more boxes after all is [called](super::links::call).
+    pub(super) fn waited_for(&self, id: ConnId, command: &Command, args: Args<'_>) -> Shards {
+        let is_exec = command.id == CommandId::Exec;
+        let Some(links) = self.links.as_deref().filter(|_| is_exec || command.is_write()) else {
+            return Shards::NONE;
+        };
+        if self.common.away.load(Ordering::Relaxed) == 0 {
+            return Shards::NONE;
+        }
+        let dbs = &self.realm.keyspace.dbs;
+        let (mut needs, mut left) = (Shards::NONE, links.limits().foreseen);
+        let mut added_to = self.written_keys(id, command, args);
+        let mut at = 0;
+        while let Some(key) = added_to.get(at).cloned() {
+            at += 1;
+            let home = dbs.home(&key.key);
+            needs = needs.with(Shards::one(home));
+            let Some(shard) = self.at_hand(home) else { continue };
+            for standing in shard.realm.waiters.queue(&key) {
+                if left == 0 {
+                    return needs;
+                }
+                left -= 1;
+                let (shard, conn) = match standing {
+                    Standing::Here(conn) => (home, conn),
+                    Standing::Claim(claim) => {
+                        needs = needs.with(claim.needs());
+                        (claim.origin.shard, claim.origin.conn)
+                    }
+                };
+                let waiter = self.at_hand(shard).and_then(|shard| shard.realm.waiters.get(conn));
+                if let Some(waiter) = waiter
+                    && let Ok(keys) = keys(waiter.command, waiter.argv.as_args())
+                {
+                    for (index, _) in keys.filter(|(index, _)| !waiter.block.keys.contains(index)) {
+                        let key = waiter.argv.as_args().at(index);
+                        let added = DbKey { db: waiter.db as u32, key: key.into() };
+                        if !added_to.contains(&added) {
+                            added_to.push(added);
+                        }
+                    }
+                }
+            }
+        }
+        needs
+    }
+
+    /// The keys that a command may add something to, with their databases.
+    fn written_keys(&self, id: ConnId, command: &Command, args: Args<'_>) -> Vec<DbKey> {
+        let (mut written, Some(conn)) = (Vec::new(), self.conn(id)) else { return Vec::new() };
+        let all = 0..self.realm.keyspace.dbs.len() as u32;
+        let mut dbs = conn.db as u32..conn.db as u32 + 1;
+        let mut note = |command: &Command, args: Args<'_>| {
+            match command.id {
+                // To a database that only the handler knows.
+                CommandId::Select | CommandId::Move | CommandId::Copy => dbs = all.clone(),
+                _ => {}
+            }
+            let keys = keys(command, args).into_iter().flatten().filter(|_| command.is_write());
+            for (index, flags) in keys {
+                if flags.intersects(KeyFlags::INSERT.with(KeyFlags::UPDATE)) {
+                    written.extend(dbs.clone().map(|db| DbKey { db, key: args.at(index).into() }));
+                }
+            }
+        };
+        match &conn.multi {
+            Some(multi) if command.id == CommandId::Exec => {
+                multi.queue.iter().for_each(|queued| note(queued.command, queued.args.as_args()));
+            }
+            _ => note(command, args),
+        }
+        written
     }
 
     fn route_of_keys(&self, command: &Command, args: Args<'_>) -> Shards {
