@@ -533,8 +533,8 @@ bugs! {
     StalledForGood in Shards;
     /// Who is held back again while others are let go belongs to the rest of them, for ever.
     HeldAgainGoOn in Shards;
-    /// When a key is called for, those who were offered it and wait again are offered it once more.
-    OfferingBeginsAnew in Shards;
+    /// A command is executed without the boxes of those whom it serves, and these are called.
+    NobodyForeseen in Shards;
     /// Who stands behind somebody of another shard is not offered what he leaves.
     OthersNotOffered in Shards;
     /// That there is a call is not noted.

@@ -52,6 +52,8 @@ pub struct History {
     pub frames: Vec<Vec<Frame>>,
     /// Keyspace events were published.
     pub publishes: bool,
+    /// Commands are executed with the boxes of those whom they serve.
+    pub foreseen: bool,
     /// Memory was limited, with this policy.
     pub policy: Option<EvictionPolicy>,
     /// Up to this of the witness's instants, whoever looked found memory over the limit, and nothing could be evicted.
@@ -220,6 +222,15 @@ struct Held {
     by_all: bool,
 }
 
+/// A key holds something for somebody who waits.
+struct Owed {
+    /// Since which position.
+    since: u64,
+    /// Who has pushed it.
+    by: usize,
+    in_batch: bool,
+}
+
 /// The model, following the witness.
 struct Replay<'h> {
     history: &'h History,
@@ -228,8 +239,8 @@ struct Replay<'h> {
     frames: Vec<VecDeque<Frame>>,
     /// How many commands of each client were executed.
     done: Vec<u64>,
-    /// Keys that hold something for somebody who waits, since which position and by which client.
-    owed: BTreeMap<(usize, Vec<u8>), (u64, usize)>,
+    /// Keys that hold something for somebody who waits.
+    owed: BTreeMap<(usize, Vec<u8>), Owed>,
     /// When those who wait will be answered without having got anything.
     deadlines: BTreeMap<usize, i64>,
     /// What each client has queued in MULTI.
@@ -556,16 +567,20 @@ impl<'h> Replay<'h> {
         }
     }
 
-    /// Between a push and the serving of who waits, entries that were appended before may come. But nothing else, and nothing
-    /// at all of who has pushed.
+    /// Between a push and the serving of who waits comes nothing, if it is foreseen who will be served and if it is no part of
+    /// a batch. Else entries that were appended before may come, but nothing at all of who has pushed.
     fn check_debts(&self, client: usize, event: &Event) -> Result<(), String> {
         let operation = &self.history.operations[client].get(event.number as usize - 1);
         let Some(operation) = operation.filter(|_| event.at.member == 0) else { return Ok(()) };
         let queued = self.model.sessions.get(&client).is_some_and(|session| session.queue.is_some());
         let position = event.at.position;
-        let mut owed = self.owed.iter().filter(|&(_, &(since, by))| since == position || by == client);
-        match owed.find(|((_, key), _)| operation.argv.contains(key)) {
-            Some(((_, key), _)) if !queued => Err(format!(
+        let foreseen = |owed: &Owed| self.history.foreseen && !owed.in_batch;
+        let owed = self.owed.iter();
+        let mut owed = owed.filter(|(_, owed)| owed.since == position || owed.by == client || foreseen(owed));
+        let executes = self.queued[client].iter().flatten().filter(|_| operation.argv[..] == [b"EXEC"]);
+        let argvs: Vec<&Argv> = executes.chain(std::iter::once(&operation.argv)).collect();
+        match owed.find(|((_, key), _)| argvs.iter().any(|argv| argv.contains(key))) {
+            Some(((_, key), _)) if !queued || operation.argv[..] == [b"EXEC"] => Err(format!(
                 "client {client} comes before somebody who waits for {}: {event:?}",
                 key.escape_ascii()
             )),
@@ -578,7 +593,8 @@ impl<'h> Replay<'h> {
         let owed: BTreeSet<(usize, Vec<u8>)> = self.model.owed().into_iter().collect();
         self.owed.retain(|key, _| owed.contains(key));
         for key in owed {
-            self.owed.entry(key).or_insert((event.at.position, client));
+            let (since, in_batch) = (event.at.position, event.at.member > 0);
+            self.owed.entry(key).or_insert(Owed { since, by: client, in_batch });
         }
     }
 

@@ -387,7 +387,7 @@ pub struct Small {
 /// Scenarios of two and three shards, two and three clients, and up to three transactions.
 pub fn small(fine: bool) -> Vec<Small> {
     // Clients as (shard, commands; `|` begins a new burst). Keys: `a` and `b` at home in shards 0, 1; `c` in 2.
-    let scenario = |name, shards: usize, ticks: u32, clients: &[(usize, &str)]| {
+    let scenario = |name: &'static str, shards: usize, ticks: u32, clients: &[(usize, &str)]| {
         let homes = keys(shards, "k", 2);
         let word = |word: &str| {
             let named = |(second, names): (usize, [&str; 3])| {
@@ -417,7 +417,8 @@ pub fn small(fine: bool) -> Vec<Small> {
             ticks,
             tick: 5,
             order: (2, 2),
-            at_once: (16, 1000),
+            // Whom a command will serve is foreseen, or is called for.
+            at_once: if name == "listeners" || name.starts_with("called") { (0, 2) } else { (16, 1000) },
             fragments: false,
             spurious: false,
             events,
@@ -521,6 +522,12 @@ pub fn small(fine: bool) -> Vec<Small> {
         ),
         scenario(
             "served-in-turn",
+            2,
+            0,
+            &[(0, "BLPOP b 0"), (1, "BLMOVE a b LEFT RIGHT 0"), (0, "BRPOP b a 0"), (1, "RPUSH a x y")],
+        ),
+        scenario(
+            "called-in-turn",
             2,
             0,
             &[(0, "BLPOP b 0"), (1, "BLMOVE a b LEFT RIGHT 0"), (0, "BRPOP b a 0"), (1, "RPUSH a x y")],

@@ -841,6 +841,7 @@ impl Simulation {
             frames: clients.clone().map(|client| client.frames.clone()).collect(),
             operations: clients.clone().map(|client| client.operations.clone()).collect(),
             publishes: self.scenario.events,
+            foreseen: self.scenario.at_once.0 >= self.scenario.clients.len(),
             policy: memory.map(|memory| memory.policy),
             starved_until: if memory.is_some_and(Memory::starves) { limited } else { 0 },
             shards: self.scenario.shards,

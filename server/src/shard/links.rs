@@ -950,11 +950,11 @@ impl Shard {
         }
         let (me, here) = (self.me(), self.here());
         // Where all boxes are, it need not be known which of them.
-        let whole = plain && here == self.all_shards();
+        let waited_for = self.waited_for(id, command, args);
+        let whole = plain && here == self.all_shards() && waited_for.is_empty();
         let needs = if whole { Shards::NONE } else { self.route(id, command, args).with(heard.always) };
-        let waited_for = if whole { Shards::NONE } else { self.waited_for(id, command, args) };
-        if needs.with(waited_for).minus(here).is_empty() && !self.is_heard_elsewhere(id, heard, args, command)
-        {
+        let runs = needs.minus(here).is_empty() && waited_for.is_empty();
+        if runs && !self.is_heard_elsewhere(id, heard, args, command) {
             if self.links.as_deref().is_some_and(|links| !links.has_caught_up()) && !kevy::bug!(SeenIgnored) {
                 self.stall(id);
                 return false;
@@ -976,8 +976,9 @@ impl Shard {
             _ => plain && self.stay(id, needs),
         };
         if visits {
-            needs = needs.with(self.waited_for(id, command, args));
-            let runs = self.absent(needs).is_empty() && !self.is_heard_elsewhere(id, heard, args, command);
+            let waited_for = self.waited_for(id, command, args);
+            needs = needs.with(waited_for);
+            let runs = waited_for.is_empty() && !self.is_heard_elsewhere(id, heard, args, command);
             if runs {
                 let _ = self.call(id, command, args, out);
                 self.testify(id);

@@ -90,8 +90,8 @@ impl Realm {
         let Self { waiters, offers, keyspace, .. } = self;
         let ready = offers.ready.front_mut()?;
         let (mut after, last) = match ready.offering {
-            Some(offering) if !kevy::bug!(OfferingBeginsAnew) => offering,
-            _ => waiters.begin_offering(&ready.key),
+            Some(offering) => offering,
+            None => waiters.begin_offering(&ready.key),
         };
         let entry = keyspace.dbs.find(ready.key.db as usize, &ready.key.key);
         if let Some(entry) = entry.filter(|entry| !entry.is_expired(now)) {

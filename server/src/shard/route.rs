@@ -57,8 +57,9 @@ impl Shard {
     }
 
     /// The boxes without which those could not be served who wait for what a command may add, as far as the boxes that are
-    /// here tell. Beside those of its keys, that is those of clients that wait from other shards, and of keys that somebody who
-    /// is served adds to. With all of them in hand a command and what it makes ready have one position, and nobody comes in between.
+    /// here tell: those of clients that wait from other shards, and of keys that somebody who is served adds to. With all of them
+    /// in a gather a command and what it makes ready have one position, and nobody comes in between. Boxes of the command's keys
+    /// are among them only if they are not here.
     ///
     /// Not everybody is looked at: whoever is found to need more boxes after all is [called](super::links::call).
     pub(super) fn waited_for(&self, id: ConnId, command: &Command, args: Args<'_>) -> Shards {
@@ -66,7 +67,7 @@ impl Shard {
         let Some(links) = self.links.as_deref().filter(|_| is_exec || command.is_write()) else {
             return Shards::NONE;
         };
-        if self.common.away.load(Ordering::Relaxed) == 0 {
+        if self.common.away.load(Ordering::Relaxed) == 0 || kevy::bug!(NobodyForeseen) {
             return Shards::NONE;
         }
         let dbs = &self.realm.keyspace.dbs;
@@ -76,8 +77,10 @@ impl Shard {
         while let Some(key) = added_to.get(at).cloned() {
             at += 1;
             let home = dbs.home(&key.key);
-            needs = needs.with(Shards::one(home));
-            let Some(shard) = self.at_hand(home) else { continue };
+            let Some(shard) = self.at_hand(home) else {
+                needs = needs.with(Shards::one(home));
+                continue;
+            };
             for standing in shard.realm.waiters.queue(&key) {
                 if left == 0 {
                     return needs;
