@@ -571,8 +571,6 @@ bugs! {
     OneClaimStays in Shards;
     /// Keys that are called for are not offered when the call comes, but wait for another.
     CalledForEver in Shards;
-    /// A call serves although a later one is for the same keys and more.
-    EarlierCallsServe in Shards;
     /// DBSIZE counts the keys of one shard.
     OwnSliceCounted in Shards;
     /// FLUSHALL empties one shard.

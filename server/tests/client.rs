@@ -466,6 +466,91 @@ fn after_a_pause_everybody_goes_on_in_order() {
     }
 }
 
+/// What one command makes ready, or a client that is served, is offered in that order, wherever the keys and the clients are
+/// at home. Compared with Redis 8.0.6.
+#[test]
+fn clients_are_served_in_the_order_in_which_keys_became_ready() {
+    /// Commands that wait, one that makes keys ready, who is answered what, and what is left in a list.
+    type Case =
+        (&'static [&'static str], &'static str, &'static [(usize, &'static [&'static str])], &'static str);
+    let cases: [Case; 3] = [
+        (
+            &["BLMOVE {k} {j} LEFT RIGHT 0", "BLPOP {j} {m} 0"],
+            "MULTI\r\nRPUSH {k} x\r\nRPUSH {m} y\r\nEXEC\r\n",
+            &[(0, &["x"]), (1, &["{j}", "x"])],
+            "{m} y",
+        ),
+        (
+            &[
+                "BLMOVE {k} {r} LEFT RIGHT 0",
+                "BLMOVE {j} {r} LEFT RIGHT 0",
+                "BLMOVE {m} {r} LEFT RIGHT 0",
+                "BLMOVE {n} {r} LEFT RIGHT 0",
+            ],
+            "MULTI\r\nRPUSH {n} n\r\nRPUSH {m} m\r\nRPUSH {j} j\r\nRPUSH {k} k\r\nEXEC\r\n",
+            &[(0, &["k"]), (1, &["j"]), (2, &["m"]), (3, &["n"])],
+            "{r} n m j k",
+        ),
+        (
+            &["BLPOP {m} 0", "BLMOVE {k} {m} LEFT RIGHT 0", "BRPOP {m} {k} 0"],
+            "RPUSH {k} x y\r\n",
+            &[(1, &["x"]), (2, &["{m}", "x"])],
+            "{k} y",
+        ),
+    ];
+    for shards in ["1", "2", "3", "4"] {
+        let server = Server::start(&["--shards", shards]);
+        let mut admin = server.connect();
+        for (round, (waiting, command, served, left)) in
+            (0..8).flat_map(|round| cases.map(|case| (round, case)))
+        {
+            let _: () = redis::cmd("FLUSHALL").query(&mut admin).unwrap();
+            // In each round the keys are at home elsewhere.
+            let name = |text: &str| {
+                ["k", "j", "m", "n", "r"].iter().fold(text.to_owned(), |text, key| {
+                    text.replace(&format!("{{{key}}}"), &format!("{key}{round}"))
+                })
+            };
+            let mut sockets: Vec<UnixStream> = Vec::new();
+            for line in waiting {
+                let mut socket = UnixStream::connect(server.socket()).unwrap();
+                socket.write_all(format!("{}\r\n", name(line)).as_bytes()).unwrap();
+                sockets.push(socket);
+                let wanted = format!("blocked_clients:{}\r\n", sockets.len());
+                while !redis::cmd("INFO")
+                    .arg("clients")
+                    .query::<String>(&mut admin)
+                    .unwrap()
+                    .contains(&wanted)
+                {
+                    thread::yield_now();
+                }
+            }
+            let mut pusher = UnixStream::connect(server.socket()).unwrap();
+            pusher.write_all(name(command).as_bytes()).unwrap();
+            for &(who, words) in served {
+                let bulks: String = words
+                    .iter()
+                    .map(|word| name(word))
+                    .map(|word| format!("${}\r\n{word}\r\n", word.len()))
+                    .collect();
+                let wanted = if words.len() > 1 { format!("*{}\r\n{bulks}", words.len()) } else { bulks };
+                let mut reply = vec![0; wanted.len()];
+                sockets[who].read_exact(&mut reply).unwrap();
+                assert_eq!(
+                    String::from_utf8_lossy(&reply),
+                    wanted,
+                    "{shards} shards, client {who}, {command:?}"
+                );
+            }
+            let left = name(left);
+            let (list, values) = left.split_once(' ').unwrap();
+            let found: Vec<String> = admin.lrange(list, 0, -1).unwrap();
+            assert_eq!(found.join(" "), values, "{shards} shards, {command:?}");
+        }
+    }
+}
+
 /// The clients' memory has one limit for all shards.
 #[test]
 fn clients_of_all_shards_together_hold_no_more_than_they_may() {

@@ -497,6 +497,12 @@ pub fn small(fine: bool) -> Vec<Small> {
         ),
         scenario("called-late", 3, 1, &[(0, "BLPOP a b 0.003; BLPOP c 0"), (1, "RPUSH b y")]),
         scenario(
+            "called-too-late",
+            2,
+            3,
+            &[(0, "BLPOP b 0.003; BLPOP b2 0.003; BLPOP b 0.003; BLPOP b2 0"), (1, "RPUSH b y | RPUSH b z")],
+        ),
+        scenario(
             "called-one-by-one",
             2,
             0,
@@ -527,12 +533,35 @@ pub fn small(fine: bool) -> Vec<Small> {
             &[(0, "BLPOP b 0"), (1, "BLMOVE a b LEFT RIGHT 0"), (0, "BRPOP b a 0"), (1, "RPUSH a x y")],
         ),
         scenario(
+            "called-together",
+            3,
+            0,
+            &[
+                (2, "BLPOP a 0"),
+                (2, "BLPOP b 0"),
+                (2, "BLPOP b2 0"),
+                (0, "MULTI; RPUSH a x; RPUSH b y; EXEC"),
+                (2, "RPUSH b2 z"),
+            ],
+        ),
+        scenario(
             "called-in-turn",
             2,
             0,
             &[(0, "BLPOP b 0"), (1, "BLMOVE a b LEFT RIGHT 0"), (0, "BRPOP b a 0"), (1, "RPUSH a x y")],
         ),
         scenario("monitor", 2, 0, &[(0, "MONITOR | PING"), (1, "SET b 1; GET a")]),
+        scenario(
+            "monitors",
+            3,
+            0,
+            &[
+                (0, "MONITOR | PING"),
+                (0, "MONITOR | PING"),
+                (2, "MULTI; SET b 1; SET c 1; EXEC"),
+                (1, "MULTI; SET c 2; SET b 2; EXEC"),
+            ],
+        ),
         scenario(
             "monitor-abort",
             2,

@@ -172,8 +172,8 @@ enum Task {
     Pausing(&'static Command, Argv, Option<Announced>),
     /// An EXEC that was refused, with the error: it is shown to monitors.
     Abort(&'static Command, Argv, CommandError),
-    /// The [call](Call) with this number: keys that are ready are offered to those who wait for them.
-    Serve(u64),
+    /// A [call](Call): keys that are ready are offered to those who wait for them.
+    Serve,
     /// Keys whose time is up are removed from the origin's slice, and somebody elsewhere hears of it.
     Expire,
     /// What CLIENT PAUSE has held back is let go, as wherever all boxes have met, or the rest of it.
@@ -574,12 +574,12 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
         Task::Abort(command, argv, error) => primary.answer_gathered(gather.origin, |shard, id, out| {
             shard.abort(id, command, argv.as_args(), error, out);
         }),
-        Task::Serve(_) => {}
+        Task::Serve => {}
         Task::Expire => primary.run_expiry(),
         Task::LetGo { .. } => {}
     });
-    if let Task::Serve(number) = gather.task {
-        come_to_call(&mut boxes, number);
+    if matches!(gather.task, Task::Serve) {
+        come_to_call(&mut boxes);
     }
     // Who waits for what was done is served before anybody can know of it, where those are who hear of that.
     if !kevy::bug!(ServedAfterGather) {
@@ -589,7 +589,7 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
         let rest = matches!(gather.task, Task::LetGo { rest: true });
         boxes = let_go(boxes, now, rest);
     }
-    if matches!(gather.task, Task::Serve(_)) {
+    if matches!(gather.task, Task::Serve) {
         // What was left is called for.
         boxes[0].common.debts.fetch_sub(1, Ordering::SeqCst);
     }
@@ -679,25 +679,16 @@ pub(super) fn call(boxes: &mut [&mut Shard]) {
     // Before anybody can execute it.
     common.debts.fetch_add(1, Ordering::SeqCst);
     let origin = Origin { shard: me, conn: ConnId(0), client: 0 };
-    let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task: Task::Serve(number) };
+    let gather = Gather { mailbox: Mailbox::new(shards.len()), origin, task: Task::Serve };
     ready[0].post(shards, What::Gather(gather));
 }
 
-/// The boxes of a call are here: what is ready in them is offered, unless a later call is for all of that and more.
-fn come_to_call(boxes: &mut [Hand<Shard>], number: u64) {
+/// The boxes of a call are here, and perhaps of others that are still to come: what is ready in them is offered.
+fn come_to_call(boxes: &mut [Hand<Shard>]) {
     let here = boxes.iter().fold(Shards::NONE, |here, hand| here.with(Shards::one(hand.me())));
-    let calls = boxes.iter().filter_map(|hand| Some((hand.me(), hand.realm.offers.call()?)));
-    let (due, later): (Vec<_>, Vec<_>) = calls.partition(|(_, call)| call.number <= number);
-    let due = due.iter().fold(Shards::NONE, |due, &(shard, _)| due.with(Shards::one(shard)));
-    if later.iter().any(|(_, call)| due.minus(call.shards).is_empty()) && !kevy::bug!(EarlierCallsServe) {
-        return;
-    }
     for hand in boxes {
-        if let Some(call) = hand.realm.offers.call()
-            && call.number <= number
-            && call.shards.minus(here).is_empty()
-            && !kevy::bug!(CalledForEver)
-        {
+        let call = hand.realm.offers.call();
+        if call.is_some_and(|call| call.shards.minus(here).is_empty()) && !kevy::bug!(CalledForEver) {
             hand.realm.offers.called();
         }
     }

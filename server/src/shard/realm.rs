@@ -167,7 +167,7 @@ pub struct Offers {
 /// That ready keys are offered at a position that is in the order, or is to be.
 #[derive(Clone, Copy)]
 pub struct Call {
-    /// Later ones have higher numbers.
+    /// That of no other call.
     pub number: u64,
     /// The boxes that are in hand there.
     pub shards: Shards,
