@@ -583,8 +583,8 @@ bugs! {
     AwaitedUnmarked in Shards;
     /// What a client had in the order is executed after it was killed.
     KilledGoOn in Shards;
-    /// CLIENT PAUSE is answered before those are served who have been called.
-    PauseOverlooksDebts in Shards;
+    /// A command that has all boxes of a call is executed before that.
+    CallsComeLater in Shards;
     /// CLIENT KILL does not find who has left and has a command in the order.
     LeftUnkillable in Shards;
     /// A command at its second position is not held back by a pause that has come before it.
@@ -593,8 +593,6 @@ bugs! {
     LetGoByShard in Shards;
     /// Between the end of a pause and what it has held back, other commands come.
     HeldAreOvertaken in Shards;
-    /// What was held back goes on before somebody who was called is served.
-    LetGoBeforeServed in Shards;
     /// What was held back goes on though a command before it needs a further position.
     LetGoPastPositions in Shards;
     /// What could not be let go at once goes on wherever all boxes meet next.

@@ -616,6 +616,23 @@ pub fn small(fine: bool) -> Vec<Small> {
                 (0, "CLIENT UNPAUSE"),
             ],
         ),
+        scenario(
+            "pause-rest",
+            2,
+            2,
+            &[
+                (1, "CLIENT PAUSE 2 | PSUBSCRIBE __keyspace*__:*"),
+                (0, "APPEND a 1 | APPEND b 1"),
+                (1, "MGET a b"),
+                (0, "MGET a b"),
+            ],
+        ),
+        scenario(
+            "pause-longer",
+            2,
+            4,
+            &[(0, "CLIENT PAUSE 2 WRITE | APPEND b 1"), (1, "CLIENT PAUSE 9 WRITE | APPEND a 1")],
+        ),
         scenario("pause-pause", 2, 0, &[(0, "CLIENT PAUSE 9"), (1, "CLIENT PAUSE 9 WRITE")]),
         scenario("pause-monitor", 2, 0, &[(0, "CLIENT PAUSE 9"), (1, "MONITOR")]),
         scenario(

@@ -564,6 +564,11 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
     let origin = gather.origin.shard;
     let at = boxes.iter().position(|hand| hand.me() == origin).expect("a gather names its origin");
     boxes[at].set_now(now);
+    // Who waits for what was done before comes first, if all that this takes is here.
+    if !kevy::bug!(CallsComeLater) || matches!(gather.task, Task::Serve) {
+        come_to_call(&mut boxes);
+        boxes = serve_ready(boxes);
+    }
     boxes = hosted(boxes, at, |primary| match &gather.task {
         Task::Command(command, argv, announced) => {
             primary.run_gathered(gather.origin, command, argv, *announced);
@@ -578,9 +583,6 @@ fn run_gather(entry: &Entry, gather: &Gather, mut boxes: Vec<Hand<Shard>>, now: 
         Task::Expire => primary.run_expiry(),
         Task::LetGo { .. } => {}
     });
-    if matches!(gather.task, Task::Serve) {
-        come_to_call(&mut boxes);
-    }
     // Who waits for what was done is served before anybody can know of it, where those are who hear of that.
     if !kevy::bug!(ServedAfterGather) {
         boxes = serve_ready(boxes);
@@ -683,7 +685,7 @@ pub(super) fn call(boxes: &mut [&mut Shard]) {
     ready[0].post(shards, What::Gather(gather));
 }
 
-/// The boxes of a call are here, and perhaps of others that are still to come: what is ready in them is offered.
+/// What is ready in these boxes is offered, if all boxes are here that were called for that: it need not wait for the call.
 fn come_to_call(boxes: &mut [Hand<Shard>]) {
     let here = boxes.iter().fold(Shards::NONE, |here, hand| here.with(Shards::one(hand.me())));
     for hand in boxes {
@@ -1240,11 +1242,8 @@ impl Shard {
     ) {
         let args = argv.as_args();
         if self.waits_in_order(origin) {
-            // Who has been called must have got what was pushed for him: serving him is in the order, too.
-            let owes = self.has_debts() && !kevy::bug!(PauseOverlooksDebts);
-            let again = self.announces(origin.conn, command, args, announced);
-            if owes || again.is_some() {
-                let task = Task::Pausing(command, argv.clone(), again.or(announced));
+            if let Some(announced) = self.announces(origin.conn, command, args, announced) {
+                let task = Task::Pausing(command, argv.clone(), Some(announced));
                 self.post_again(origin, self.all_shards(), task);
                 return;
             }

@@ -12,8 +12,8 @@
 //!   before they knew of it is executed before the second, where clients are paused and the answer is given.
 //! - When its time is up, or at CLIENT UNPAUSE, what was held back is *let go*: with all boxes in one hand what each
 //!   connection has sent is executed, in the order of the tickets, and who waits for what a command did comes before the
-//!   next. What arrives is held back until all of them have gone, and so comes behind them. If one needs a further position,
-//!   somebody who was called is to be served first, or it is too much to be done at once, the rest has a further position.
+//!   next. What arrives is held back until all of them have gone, and so comes behind them. If one needs a further position, or
+//!   it is too much to be done at once, the rest has a further position.
 
 use std::collections::BTreeMap;
 
@@ -329,7 +329,7 @@ pub(super) fn let_go(mut boxes: Vec<Hand<Shard>>, now: Now, rest: bool) -> Vec<H
     let most = boxes[0].links.as_deref().map_or(usize::MAX, |links| links.limits().let_go);
     let (mut goes_on, mut last, mut left) = (true, 0, most);
     while goes_on && let Some((order, (at, id))) = held.pop_first() {
-        if left == 0 || boxes[0].has_debts() && !kevy::bug!(LetGoBeforeServed) {
+        if left == 0 {
             held.insert(order, (at, id));
             goes_on = false;
             continue;
