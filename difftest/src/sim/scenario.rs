@@ -490,8 +490,8 @@ pub fn small(fine: bool) -> Vec<Small> {
             &[
                 (0, "BLPOP b 0"),
                 (1, "RPUSH b x | MULTI; SET b2 1; SET c 1; EXEC"),
-                (0, "PSUBSCRIBE __keyspace*__:*"),
-                (0, "PSUBSCRIBE __keyspace*__:*"),
+                (0, "HELLO 3; PSUBSCRIBE __keyspace*__:* | PING"),
+                (0, "HELLO 3; PSUBSCRIBE __keyspace*__:* | PING"),
                 (2, "MULTI; SET b2 3; SET c 3; EXEC"),
             ],
         ),
@@ -552,14 +552,15 @@ pub fn small(fine: bool) -> Vec<Small> {
         ),
         scenario("monitor", 2, 0, &[(0, "MONITOR | PING"), (1, "SET b 1; GET a")]),
         scenario(
-            "monitors",
+            "called-monitors",
             3,
             0,
             &[
+                (0, "BLPOP b 0"),
+                (1, "RPUSH b x"),
                 (0, "MONITOR | PING"),
                 (0, "MONITOR | PING"),
-                (2, "MULTI; SET b 1; SET c 1; EXEC"),
-                (1, "MULTI; SET c 2; SET b 2; EXEC"),
+                (2, "MULTI; SET b2 1; SET c 1; EXEC"),
             ],
         ),
         scenario(

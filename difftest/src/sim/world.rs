@@ -436,6 +436,9 @@ const SPURIOUS: u32 = 2000;
 /// Steps after which a run goes nowhere.
 const MOST_STEPS: u64 = 1_000_000;
 
+/// Pauses that end before anybody looks who happens to wake: less than a second together.
+const PAUSES: usize = 20;
+
 /// Accesses after which a thread's turn goes nowhere: it waits for somebody instead of letting him go on.
 const MOST_ACCESSES: u32 = 20_000;
 
@@ -760,8 +763,17 @@ impl Simulation {
             if self.everybody_is_answered() {
                 return Ok(());
             }
-            self.pass(30_000);
-            self.play(schedule, trace)?;
+            // Who was held back may have sent that clients are paused once more.
+            for _ in 0..PAUSES {
+                self.pass(30_000);
+                self.play(schedule, trace)?;
+                if self.held_back().is_none() {
+                    break;
+                }
+            }
+            if let Some(held) = self.held_back() {
+                return Err(Fault { property: Property::Waiting, text: format!("not let go: {held}") });
+            }
             if self.everybody_is_answered() {
                 return Ok(());
             }
@@ -785,6 +797,14 @@ impl Simulation {
 
     fn everybody_is_answered(&self) -> bool {
         self.world.borrow().clients.iter().all(|client| client.closed || client.is_answered())
+    }
+
+    /// A command that was not answered though it waits for no key.
+    fn held_back(&self) -> Option<String> {
+        let world = self.world.borrow();
+        let left = world.clients.iter().filter(|client| !client.closed);
+        let left = left.filter_map(|client| client.operations.get(client.replies));
+        left.map(|left| &left.argv).find(|argv| !argv[0].starts_with(b"B")).map(show)
     }
 
     /// The keys that blocking commands name.

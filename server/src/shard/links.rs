@@ -34,6 +34,13 @@
 //! without knowing of it lies before: see `Shard::announces`. (Keys that are evicted to make room are told of by messages
 //! in the order instead, after the fact.)
 //!
+//! *Who waits is served where the key becomes ready.* A client that waits for keys of other shards has a *claim* in their
+//! queues. A command that may add something to such a key is a gather, with the boxes of those whom it may serve as well (see
+//! `Shard::waited_for`), and what it makes ready is offered at its position: keys in the order in which they became ready,
+//! by numbers from one counter, each to those who waited for it by then, as Redis does it. Sometimes that cannot be foreseen: a
+//! batch was appended before somebody began to wait, or more wait than are looked at. Then the keys stay, and an entry is
+//! appended that [calls](call) for the boxes; until that has been executed nobody begins a command.
+//!
 //! *A connection's commands have ascending positions.* What a visit has shown of another box may lie ahead of the own one:
 //! nothing runs on the own slice before it has caught up. (The answer of a batch is written once the own box has passed it.)
 //!

@@ -7,7 +7,7 @@
 //! nothing of what is done here can be half before an entry and half behind it: as in a gather, but nobody had to be told,
 //! and nobody waits. It ends before a command that is not plain or needs somebody who is not here, or as soon as somebody
 //! waits for what was done; else it goes on over what other connections have sent, as long as nothing has been appended,
-//! up to [a number of batches](super::links::Links::stay_batches), and at the latest when the thread has executed what it had
+//! up to [a number of batches](crate::reactor::several::Limits::stay_batches), and at the latest when the thread has executed what it had
 //! received: the tail that the boxes stand at was loaded after all of that had been received.
 //!
 //! Boxes are taken only where they are at home, and given back when one of them is not: nobody waits with a box in hand.
