@@ -595,12 +595,6 @@ bugs! {
     HeldAreOvertaken in Shards;
     /// What was held back goes on though a command before it needs a further position.
     LetGoPastPositions in Shards;
-    /// What could not be let go at once goes on wherever all boxes meet next.
-    RestGoesAnywhere in Shards;
-    /// What could not be let go at once may come before what it waits for, if the order is full.
-    RestIsFirstsToAppend in Shards;
-    /// A pause that was made longer as it was about to end does not end.
-    LongerPauseForgotten in Shards;
     /// A CLIENT UNPAUSE that was held back lets go nobody before it.
     UnpausedStayHeld in Shards;
     /// What could not be let go at once is forgotten.

@@ -98,7 +98,9 @@ pub fn find(most: u64, goes_on: impl Fn() -> bool) -> Option<(Fault, u64)> {
         {
             let schedules = seed * 10..seed * 10 + SMALL_SEEDS;
             outcome = schedules
-                .map(|seed| schedule::of(seed, small.scenario.shards, 60))
+                .map(|seed| {
+                    schedule::of(seed, small.scenario.shards, if small.scenario.fine { 300 } else { 60 })
+                })
                 .try_for_each(|mut schedule| run(&small.scenario, &mut *schedule, &mut counts));
             if let Err(fault) = outcome {
                 return Some((fault, counts.operations));

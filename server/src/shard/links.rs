@@ -39,7 +39,7 @@
 //! `Shard::waited_for`), and what it makes ready is offered at its position: keys in the order in which they became ready,
 //! by numbers from one counter, each to those who waited for it by then, as Redis does it. Sometimes that cannot be foreseen: a
 //! batch was appended before somebody began to wait, or more wait than are looked at. Then the keys stay, and an entry is
-//! appended that [calls](call) for the boxes; until that has been executed nobody begins a command.
+//! appended that *calls* for the boxes; until that has been executed nobody begins a command.
 //!
 //! *A connection's commands have ascending positions.* What a visit has shown of another box may lie ahead of the own one:
 //! nothing runs on the own slice before it has caught up. (The answer of a batch is written once the own box has passed it.)
@@ -1248,12 +1248,12 @@ impl Shard {
         announced: Option<Announced>,
     ) {
         let args = argv.as_args();
-        if self.waits_in_order(origin) {
-            if let Some(announced) = self.announces(origin.conn, command, args, announced) {
-                let task = Task::Pausing(command, argv.clone(), Some(announced));
-                self.post_again(origin, self.all_shards(), task);
-                return;
-            }
+        if self.waits_in_order(origin)
+            && let Some(announced) = self.announces(origin.conn, command, args, announced)
+        {
+            let task = Task::Pausing(command, argv.clone(), Some(announced));
+            self.post_again(origin, self.all_shards(), task);
+            return;
         }
         self.run_let_in(origin, command, args);
         self.withdraw_pause(origin.client);

@@ -303,12 +303,12 @@ fn take_held(boxes: &mut [Hand<Shard>], held: &mut HeldBack, again: bool) {
 /// All boxes are here: lets go what nothing holds back any more, or the rest of it at that one's position.
 pub(super) fn let_go(mut boxes: Vec<Hand<Shard>>, now: Now, rest: bool) -> Vec<Hand<Shard>> {
     let time = boxes[0].data_now();
-    if boxes[0].session.pause.interrupted && !rest && !kevy::bug!(RestGoesAnywhere) {
+    if boxes[0].session.pause.interrupted && !rest {
         return boxes;
     }
     for hand in &mut boxes {
         hand.session.pause.interrupted = false;
-        if std::mem::take(&mut hand.session.pause.ends) && !kevy::bug!(LongerPauseForgotten) {
+        if std::mem::take(&mut hand.session.pause.ends) {
             // Others may have made it longer meanwhile: then it ends later.
             hand.reschedule();
         }
@@ -361,7 +361,7 @@ pub(super) fn let_go(mut boxes: Vec<Hand<Shard>>, now: Now, rest: bool) -> Vec<H
     }
     if !goes_on && !kevy::bug!(RestIsNotLetGo) {
         // If the order is full, what one shard is to append is appended in order.
-        boxes[if kevy::bug!(RestIsFirstsToAppend) { 0 } else { last }].post_letting_go(true);
+        boxes[last].post_letting_go(true);
     }
     boxes
 }
