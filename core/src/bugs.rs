@@ -531,6 +531,8 @@ bugs! {
     VisitedUnsynced in Shards;
     /// A command that had to wait for room is not tried again.
     StalledForGood in Shards;
+    /// CLIENT KILL takes away what its victim was sent before on another shard.
+    KilledUnheard in Shards;
     /// Who is held back again while others are let go belongs to the rest of them, for ever.
     HeldAgainGoOn in Shards;
     /// A command is executed without the boxes of those whom it serves, and these are called.

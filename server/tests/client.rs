@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "tests of the process may")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -547,6 +547,39 @@ fn clients_are_served_in_the_order_in_which_keys_became_ready() {
             let (list, values) = left.split_once(' ').unwrap();
             let found: Vec<String> = admin.lrange(list, 0, -1).unwrap();
             assert_eq!(found.join(" "), values, "{shards} shards, {command:?}");
+        }
+    }
+}
+
+/// Whoever is killed has got what others caused before that, and no element is lost with him.
+#[test]
+fn killed_clients_have_got_what_was_pushed_for_them() {
+    for shards in ["1", "2", "4"] {
+        let server = Server::start(&["--shards", shards]);
+        let mut pusher = server.connect();
+        for round in 0..60 {
+            let mut waiting = UnixStream::connect(server.socket()).unwrap();
+            waiting.write_all(b"CLIENT ID\r\n").unwrap();
+            let mut id = String::new();
+            BufReader::new(waiting.try_clone().unwrap()).read_line(&mut id).unwrap();
+            waiting.write_all(format!("BLPOP k{round} 0\r\n").as_bytes()).unwrap();
+            while !redis::cmd("INFO")
+                .arg("clients")
+                .query::<String>(&mut pusher)
+                .unwrap()
+                .contains("blocked_clients:1\r\n")
+            {
+                thread::yield_now();
+            }
+            let _: usize = pusher.rpush(format!("k{round}"), "v").unwrap();
+            let _: usize =
+                redis::cmd("CLIENT").arg(&["KILL", "ID", id[1..].trim()]).query(&mut pusher).unwrap();
+            let mut received = Vec::new();
+            // It may end with an error.
+            let _ = waiting.read_to_end(&mut received);
+            let key = format!("k{round}");
+            let wanted = format!("*2\r\n${}\r\n{key}\r\n$1\r\nv\r\n", key.len());
+            assert_eq!(String::from_utf8_lossy(&received), wanted, "{shards} shards");
         }
     }
 }

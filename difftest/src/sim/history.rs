@@ -669,9 +669,13 @@ impl<'h> Replay<'h> {
         Ok(())
     }
 
+    /// Whether a client may not have got what it was sent last: it has left, or was killed by what one shard has received
+    /// together with that. To who is killed on several shards everything is sent that was caused before.
     fn will_close(&self, client: usize) -> bool {
         let id = self.history.ids[client];
-        self.history.events.iter().any(|event| event.client == id && event.happened == Happened::Closed)
+        let unheard = self.history.left[client].is_some() || self.history.shards == 1;
+        let closed = |event: &Event| event.client == id && event.happened == Happened::Closed;
+        unheard && self.history.events.iter().any(closed)
     }
 
     /// Whether a client had left already. Who leaves is heard of at once, wherever the order is followed to: what is done

@@ -241,6 +241,9 @@ pub struct Conn {
     pub close_after_reply: bool,
     /// Being closed now, output or not.
     pub closing: bool,
+    /// Not before the kernel has been offered the output, as long as it takes some: the value of `bytes_out` when that was
+    /// looked at last.
+    pub last_words: Option<u64>,
     /// Closed, and still here for its command in the order.
     pub gone: bool,
     /// Since when the soft output limit is exceeded (monotonic).
@@ -288,6 +291,7 @@ impl Conn {
             send_queued: false,
             close_after_reply: false,
             closing: false,
+            last_words: None,
             gone: false,
             soft_limit_since: None,
             created: now,

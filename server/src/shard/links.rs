@@ -831,6 +831,7 @@ impl Shard {
     pub fn wants_thread(&self) -> bool {
         !self.send_queue.is_empty()
             || !self.close_queue.is_empty()
+            || !self.closed_next.is_empty()
             || !self.input_queue.is_empty()
             || !self.runnable.is_empty()
             || !self.garbage.is_empty()
@@ -1313,6 +1314,8 @@ impl Shard {
 
     /// CLIENT KILL: all boxes are here, and nothing that a connection has sent is executed behind this.
     pub(super) fn kill(&mut self, id: ConnId) {
+        // What was executed before has been answered.
+        self.answer_outstanding();
         let Some(conn) = self.conn_mut(id) else { return };
         if conn.waiting == Waiting::Order && !kevy::bug!(KilledGoOn) {
             conn.waiting = Waiting::No;
@@ -1327,6 +1330,12 @@ impl Shard {
                     !its
                 });
             }
+        }
+        if self.count() > 1
+            && let Some(conn) = self.conn_mut(id).filter(|conn| !conn.closing)
+        {
+            // Its thread may not have sent what others have caused and been answered for.
+            conn.last_words = (!kevy::bug!(KilledUnheard)).then_some(u64::MAX);
         }
         match self.conn(id) {
             // Who has left was only here for its command.

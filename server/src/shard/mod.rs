@@ -273,6 +273,8 @@ pub struct Shard {
     runnable: VecDeque<ConnId>,
     send_queue: VecDeque<ConnId>,
     close_queue: VecDeque<ConnId>,
+    /// Closed in the next turn, when the kernel has been offered their output.
+    closed_next: Vec<ConnId>,
     input_queue: Vec<(ConnId, bool)>,
     spare: Vec<Vec<u8>>,
     /// Strings that belong into the reply that is being written.
@@ -343,6 +345,7 @@ impl Shard {
             runnable: VecDeque::new(),
             send_queue: VecDeque::new(),
             close_queue: VecDeque::new(),
+            closed_next: Vec::new(),
             input_queue: Vec::new(),
             spare: Vec::new(),
             lent: Vec::new(),
@@ -547,6 +550,7 @@ impl Shard {
     pub fn handle_turn(&mut self, now: Now) {
         self.set_now(now);
         self.stats.turns += 1;
+        self.close_queue.extend(self.closed_next.drain(..));
         self.retry_stalled();
         if self.subscriptions.is_leaving(None) {
             self.leave_further();
@@ -575,7 +579,7 @@ impl Shard {
         while let Some(id) = self.send_queue.pop_front() {
             let Some(conn) = self.conns[id.0 as usize].as_deref_mut() else { continue };
             conn.send_queued = false;
-            if conn.in_flight > 0 || conn.closing {
+            if conn.in_flight > 0 || conn.closing && conn.last_words.is_none() {
                 continue;
             }
             let buf = match conn.chunks.pop_front() {
@@ -601,9 +605,16 @@ impl Shard {
     pub fn poll_close(&mut self) -> Option<ConnId> {
         // Whoever closed by itself meanwhile is forgotten, and its id may be another connection's.
         while let Some(id) = self.close_queue.pop_front() {
-            if self.conn(id).is_some_and(|conn| conn.closing) {
-                return Some(id);
+            let Some(conn) = self.conn_mut(id).filter(|conn| conn.closing) else { continue };
+            if let Some(seen) = conn.last_words
+                && seen != conn.bytes_out
+                && conn.in_flight + conn.pending_output() > 0
+            {
+                conn.last_words = Some(conn.bytes_out);
+                self.closed_next.push(id);
+                continue;
             }
+            return Some(id);
         }
         None
     }
