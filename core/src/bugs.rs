@@ -311,6 +311,8 @@ bugs! {
     NewZsetsWakeNobody in Blocking;
     /// Who came last is served first.
     NewestServedFirst in Blocking;
+    /// A key is offered to who waits for what it holds in the end, whatever made it ready.
+    AnyTypeIsOffered in Blocking;
     /// A client waits for the first of its keys only.
     SecondKeyForgotten in Blocking;
     /// Time does not run out for blocked clients.

@@ -124,6 +124,11 @@ impl Model {
 
     /// Remembers that a key was added, if someone waits for it.
     pub(crate) fn offer(&mut self, db: usize, key: &[u8]) {
+        let mut blocked = self.sessions.values().filter_map(|session| session.blocked.as_ref());
+        if self.dbs[db].get(key).is_some_and(|entry| !blocked.any(|blocked| blocked.on.is(&entry.value))) {
+            // Nobody anywhere waits for a value of this type. What the key holds by the end of a transaction does not matter.
+            return;
+        }
         let ready = Ready { db, key: key.to_vec(), by: self.command, offering: None };
         let known = |other: &Ready| {
             (other.by, other.db, &other.key, other.offering) == (ready.by, db, &ready.key, None)

@@ -58,7 +58,7 @@ use kevy::resp::Argv;
 
 use super::conn::{ClientId, Conn, ConnId, Waiting};
 use super::pause::let_go;
-use super::realm::{Call, Claim, DbKey, Offer};
+use super::realm::{Call, Claim, DbKey, Kinds, Offer};
 use super::together::{Together, is_plain};
 use super::witness::Witness;
 use super::{Now, Shard};
@@ -216,6 +216,7 @@ pub struct Common {
     /// push and those who are served by it.
     debts: AtomicUsize,
     last_ready: AtomicU64,
+    pub(super) kinds: std::sync::Arc<Kinds>,
     /// By shard, the bytes that its clients hold.
     pub(super) client_memory: [AtomicU64; Shards::MAX],
     /// By shard, the batches of its connections that are complete.
@@ -236,6 +237,7 @@ impl Default for Common {
             away: AtomicUsize::new(0),
             debts: AtomicUsize::new(0),
             last_ready: AtomicU64::new(0),
+            kinds: std::sync::Arc::default(),
             client_memory: std::array::from_fn(|_| AtomicU64::new(0)),
             completed: std::array::from_fn(|_| Tally::default()),
         }

@@ -324,7 +324,8 @@ impl Shard {
         slice: Slice,
         common: Arc<Common>,
     ) -> Self {
-        let realm = Realm::slice(config.settings.databases, seed, slice);
+        let mut realm = Realm::slice(config.settings.databases, seed, slice);
+        realm.waiters.count_in(&common.kinds);
         let mut shard = Self {
             realm,
             subscriptions: Subscriptions::default(),

@@ -4,6 +4,8 @@
 //! [`ConnId`]; what is to happen to one is returned to the caller.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use foldhash::quality::FixedState;
 use kevy::command::{Block, BlockedOn, Command};
@@ -13,6 +15,7 @@ use kevy::resp::Argv;
 
 use super::conn::ConnId;
 use super::links::{Origin, ShardId, Shards};
+use crate::sync::AtomicUsize;
 
 type Map<K, V> = HashMap<K, V, FixedState>;
 
@@ -210,7 +213,7 @@ impl Offers {
         }
         for (place, &key) in effects.ready.iter().enumerate() {
             let key = DbKey { db: key.db, key: effects.key(key).into() };
-            self.note(waiters, key, (number, place));
+            self.note(waiters, key, (number, place), dbs);
         }
         for &whole in &effects.whole {
             let Whole::Swapped(a, b) = whole else { continue };
@@ -225,12 +228,17 @@ impl Offers {
             brought.sort_by_key(second);
             for key in brought {
                 let place = effects.ready.len() + second(&key);
-                self.note(waiters, key, (number, place));
+                self.note(waiters, key, (number, place), dbs);
             }
         }
     }
 
-    fn note(&mut self, waiters: &mut Waiters, key: DbKey, turn: Turn) {
+    fn note(&mut self, waiters: &mut Waiters, key: DbKey, turn: Turn, dbs: &Dbs) {
+        // As in Redis: if the same transaction puts something else there, nobody is offered it.
+        let of_no_use = |entry: &Entry| !waiters.kinds.is_anybody_interested(entry);
+        if dbs.find(key.db as usize, &key.key).is_some_and(of_no_use) && !kevy::bug!(AnyTypeIsOffered) {
+            return;
+        }
         if waiters.mark_ready(&key) {
             self.ready.push_back(Ready { turn, key, offering: None });
             self.more = true;
@@ -400,6 +408,35 @@ struct Queue {
     ready: bool,
 }
 
+/// How many clients wait for each type of value, on all shards.
+pub struct Kinds {
+    lists: AtomicUsize,
+    zsets: AtomicUsize,
+}
+
+impl Default for Kinds {
+    fn default() -> Self {
+        Self { lists: AtomicUsize::new(0), zsets: AtomicUsize::new(0) }
+    }
+}
+
+impl Kinds {
+    fn of(&self, kind: BlockedOn) -> Option<&AtomicUsize> {
+        match kind {
+            BlockedOn::List => Some(&self.lists),
+            BlockedOn::Zset => Some(&self.zsets),
+            BlockedOn::Replicas => None,
+        }
+    }
+
+    /// Whether somebody waits, for whatever key, for what this one holds. Whoever waits for it himself has been counted by
+    /// somebody who had the same box in hand.
+    fn is_anybody_interested(&self, entry: &Entry) -> bool {
+        let mut kinds = [BlockedOn::List, BlockedOn::Zset].into_iter().filter(|kind| kind.matches(entry));
+        kinds.any(|kind| self.of(kind).is_some_and(|count| count.load(Ordering::Relaxed) > 0))
+    }
+}
+
 /// Blocked clients, by key in the order in which they came, and by deadline.
 ///
 /// A client draws one ticket each time it blocks and has that place in the queue of each of its keys, so that joining
@@ -412,6 +449,7 @@ pub struct Waiters {
     claims: Map<(ShardId, ConnId), Vec<Place>>,
     deadlines: BTreeSet<(UnixMillis, ConnId)>,
     last_ticket: u64,
+    kinds: Arc<Kinds>,
 }
 
 impl Waiters {
@@ -437,6 +475,11 @@ impl Waiters {
         self.waiting.get(&conn)
     }
 
+    /// All shards count together.
+    pub fn count_in(&mut self, kinds: &Arc<Kinds>) {
+        self.kinds = kinds.clone();
+    }
+
     /// Puts a client at the end of the queue of each of its keys.
     pub fn add(&mut self, conn: ConnId, command: &'static Command, argv: Argv, db: usize, block: Block) {
         self.last_ticket += 1;
@@ -454,8 +497,14 @@ impl Waiters {
         {
             self.deadlines.insert((deadline, conn));
         }
-        let previous =
-            self.waiting.insert(conn, Waiter { conn, command, argv, db, block, keys, ticket, away: None });
+        self.insert(Waiter { conn, command, argv, db, block, keys, ticket, away: None });
+    }
+
+    fn insert(&mut self, waiter: Waiter) {
+        if let Some(count) = self.kinds.of(waiter.block.kind) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        let previous = self.waiting.insert(waiter.conn, waiter);
         debug_assert!(previous.is_none(), "a client blocks in one command at a time");
     }
 
@@ -474,9 +523,7 @@ impl Waiters {
             self.deadlines.insert((deadline, conn));
         }
         let (keys, away) = (Vec::new(), Some(away));
-        let waiter = Waiter { conn, command, argv, db, block, keys, ticket: 0, away };
-        let previous = self.waiting.insert(conn, waiter);
-        debug_assert!(previous.is_none(), "a client blocks in one command at a time");
+        self.insert(Waiter { conn, command, argv, db, block, keys, ticket: 0, away });
     }
 
     /// Puts a claim at the end of a key's queue.
@@ -529,6 +576,9 @@ impl Waiters {
     /// Takes a client out of all queues.
     pub fn remove(&mut self, conn: ConnId) -> Option<Waiter> {
         let waiter = self.waiting.remove(&conn)?;
+        if let Some(count) = self.kinds.of(waiter.block.kind) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
         for at in &waiter.keys {
             if let Some(queue) = self.queues.get_mut(at) {
                 queue.clients.remove(&waiter.ticket);
@@ -646,7 +696,8 @@ mod tests {
         assert!(!realm.waiters.mark_ready(&at("a")), "nobody waits for it");
         block(&mut realm.waiters, 1, &["a", "b"], None);
         for (number, key) in ["a", "b", "a", "c"].into_iter().enumerate() {
-            realm.offers.note(&mut realm.waiters, at(key), (number as u64, 0));
+            let Realm { offers, waiters, keyspace, .. } = &mut realm;
+            offers.note(waiters, at(key), (number as u64, 0), &keyspace.dbs);
         }
         let first = |realm: &Realm| realm.offers.first().map(|(turn, key)| (turn.0, key.clone()));
         assert_eq!(first(&realm), Some((0, at("a"))));
