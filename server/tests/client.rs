@@ -52,6 +52,14 @@ impl Server {
     }
 }
 
+/// Until so many clients wait for a key or for the end of a pause.
+fn wait_for_blocked(admin: &mut Connection, clients: usize) {
+    let wanted = format!("blocked_clients:{clients}\r\n");
+    while !redis::cmd("INFO").arg("clients").query::<String>(admin).unwrap().contains(&wanted) {
+        thread::yield_now();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended already, which is as well.
@@ -447,15 +455,7 @@ fn after_a_pause_everybody_goes_on_in_order() {
                 let mut socket = UnixStream::connect(server.socket()).unwrap();
                 socket.write_all(pipeline).unwrap();
                 held.push(socket);
-                let wanted = format!("blocked_clients:{}\r\n", held.len());
-                while !redis::cmd("INFO")
-                    .arg("clients")
-                    .query::<String>(&mut admin)
-                    .unwrap()
-                    .contains(&wanted)
-                {
-                    thread::yield_now();
-                }
+                wait_for_blocked(&mut admin, held.len());
             }
             let _: () = redis::cmd("CLIENT").arg("UNPAUSE").query(&mut admin).unwrap();
             let _: usize = admin.rpush("l", "late").unwrap();
@@ -516,15 +516,7 @@ fn clients_are_served_in_the_order_in_which_keys_became_ready() {
                 let mut socket = UnixStream::connect(server.socket()).unwrap();
                 socket.write_all(format!("{}\r\n", name(line)).as_bytes()).unwrap();
                 sockets.push(socket);
-                let wanted = format!("blocked_clients:{}\r\n", sockets.len());
-                while !redis::cmd("INFO")
-                    .arg("clients")
-                    .query::<String>(&mut admin)
-                    .unwrap()
-                    .contains(&wanted)
-                {
-                    thread::yield_now();
-                }
+                wait_for_blocked(&mut admin, sockets.len());
             }
             let mut pusher = UnixStream::connect(server.socket()).unwrap();
             pusher.write_all(name(command).as_bytes()).unwrap();
@@ -563,14 +555,7 @@ fn killed_clients_have_got_what_was_pushed_for_them() {
             let mut id = String::new();
             BufReader::new(waiting.try_clone().unwrap()).read_line(&mut id).unwrap();
             waiting.write_all(format!("BLPOP k{round} 0\r\n").as_bytes()).unwrap();
-            while !redis::cmd("INFO")
-                .arg("clients")
-                .query::<String>(&mut pusher)
-                .unwrap()
-                .contains("blocked_clients:1\r\n")
-            {
-                thread::yield_now();
-            }
+            wait_for_blocked(&mut pusher, 1);
             let _: usize = pusher.rpush(format!("k{round}"), "v").unwrap();
             let _: usize =
                 redis::cmd("CLIENT").arg(&["KILL", "ID", id[1..].trim()]).query(&mut pusher).unwrap();
