@@ -589,6 +589,10 @@ bugs! {
     KilledGoOn in Shards;
     /// A command that has all boxes of a call is executed before that.
     CallsComeLater in Shards;
+    /// A command that needs a further position leaves out who has begun to listen since its first.
+    AgainUnheard in Shards;
+    /// Who waits away does not count any more where he stands, as soon as his own shard has given the wait up.
+    ClaimsUncounted in Shards;
     /// CLIENT KILL does not find who has left and has a command in the order.
     LeftUnkillable in Shards;
     /// A command at its second position is not held back by a pause that has come before it.

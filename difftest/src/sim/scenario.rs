@@ -416,7 +416,11 @@ pub fn small(fine: bool) -> Vec<Small> {
             clients,
             ticks,
             tick: 5,
-            order: if name == "pause-rest" || name == "called-too-late" { (2, 1) } else { (2, 2) },
+            order: if ["pause-rest", "called-too-late", "claim-outlived"].contains(&name) {
+                (2, 1)
+            } else {
+                (2, 2)
+            },
             // Whom a command will serve is foreseen, or is called for.
             at_once: if name == "listeners" || name.starts_with("called") { (0, 2) } else { (16, 1000) },
             fragments: false,
@@ -495,12 +499,19 @@ pub fn small(fine: bool) -> Vec<Small> {
                 (2, "MULTI; SET b2 3; SET c 3; EXEC"),
             ],
         ),
+        scenario("again-heard", 4, 0, &[(0, "BLPOP b 0"), (2, "RPUSH b x"), (3, "MONITOR | PING; PING")]),
         scenario("called-late", 3, 1, &[(0, "BLPOP a b 0.003; BLPOP c 0"), (1, "RPUSH b y")]),
         scenario(
             "called-too-late",
             3,
             3,
             &[(0, "BLPOP b 0.003; BLPOP c 0.003; BLPOP b 0.003; BLPOP c 0"), (1, "RPUSH b y | RPUSH b z")],
+        ),
+        scenario(
+            "claim-outlived",
+            3,
+            2,
+            &[(0, "BLPOP a 0"), (0, "BLPOP b 0.003; BLPOP a 0"), (1, "MULTI; RPUSH b y; RPUSH a x; EXEC")],
         ),
         scenario(
             "called-one-by-one",

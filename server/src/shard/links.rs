@@ -1227,8 +1227,11 @@ impl Shard {
             }
             let missing = self.absent(self.waited_for(id, command, args));
             if !missing.is_empty() {
-                // Somebody has begun to wait since it was appended.
-                let shards = self.here().with(missing);
+                // Somebody has begun to wait since it was appended, and perhaps to listen: the new position may lie behind theirs.
+                let heard = self.who_hears(command);
+                let heard =
+                    if kevy::bug!(AgainUnheard) { Shards::NONE } else { heard.always.with(heard.if_expired) };
+                let shards = self.here().with(missing).with(heard);
                 self.post_again(origin, shards, Task::Command(command, argv.clone(), announced));
                 return;
             }

@@ -365,6 +365,11 @@ impl Waiter {
     pub fn ticket(&self) -> u64 {
         self.ticket
     }
+
+    /// Whether it counts among [`Kinds`] itself: for who waits away his claims do.
+    fn counts(&self) -> bool {
+        self.away.is_none() || kevy::bug!(ClaimsUncounted)
+    }
 }
 
 /// Where a claim stands.
@@ -372,6 +377,7 @@ struct Place {
     number: u64,
     key: DbKey,
     ticket: u64,
+    kind: BlockedOn,
 }
 
 /// Who stands in a queue.
@@ -408,7 +414,7 @@ struct Queue {
     ready: bool,
 }
 
-/// How many clients wait for each type of value, on all shards.
+/// How much waits for each type of value, on all shards: clients that wait for what is here, and claims.
 pub struct Kinds {
     lists: AtomicUsize,
     zsets: AtomicUsize,
@@ -429,8 +435,20 @@ impl Kinds {
         }
     }
 
-    /// Whether somebody waits, for whatever key, for what this one holds. Whoever waits for it himself has been counted by
-    /// somebody who had the same box in hand.
+    fn begins(&self, kind: BlockedOn) {
+        if let Some(count) = self.of(kind) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn ends(&self, kind: BlockedOn) {
+        if let Some(count) = self.of(kind) {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody waits, for whatever key, for what this one holds. A claim counts as long as it stands, whenever its
+    /// client's own shard may have given it up: who finds it here has the position before that.
     fn is_anybody_interested(&self, entry: &Entry) -> bool {
         let mut kinds = [BlockedOn::List, BlockedOn::Zset].into_iter().filter(|kind| kind.matches(entry));
         kinds.any(|kind| self.of(kind).is_some_and(|count| count.load(Ordering::Relaxed) > 0))
@@ -501,8 +519,8 @@ impl Waiters {
     }
 
     fn insert(&mut self, waiter: Waiter) {
-        if let Some(count) = self.kinds.of(waiter.block.kind) {
-            count.fetch_add(1, Ordering::Relaxed);
+        if waiter.counts() {
+            self.kinds.begins(waiter.block.kind);
         }
         let previous = self.waiting.insert(waiter.conn, waiter);
         debug_assert!(previous.is_none(), "a client blocks in one command at a time");
@@ -532,7 +550,10 @@ impl Waiters {
         let ticket = self.last_ticket;
         self.queues.entry(at.clone()).or_default().clients.insert(ticket, Standing::Claim(claim));
         let standing = self.claims.entry((claim.origin.shard, claim.origin.conn)).or_default();
-        standing.push(Place { number: claim.number, key: at, ticket });
+        standing.push(Place { number: claim.number, key: at, ticket, kind: claim.kind });
+        if !kevy::bug!(ClaimsUncounted) {
+            self.kinds.begins(claim.kind);
+        }
     }
 
     /// Takes what a connection claims here by this number out of the queues.
@@ -546,7 +567,10 @@ impl Waiters {
         if standing.is_empty() {
             self.claims.remove(&at);
         }
-        for Place { key, ticket, .. } in taken {
+        for Place { key, ticket, kind, .. } in taken {
+            if !kevy::bug!(ClaimsUncounted) {
+                self.kinds.ends(kind);
+            }
             if let Some(queue) = self.queues.get_mut(&key) {
                 queue.clients.remove(&ticket);
                 if queue.clients.is_empty() {
@@ -576,8 +600,8 @@ impl Waiters {
     /// Takes a client out of all queues.
     pub fn remove(&mut self, conn: ConnId) -> Option<Waiter> {
         let waiter = self.waiting.remove(&conn)?;
-        if let Some(count) = self.kinds.of(waiter.block.kind) {
-            count.fetch_sub(1, Ordering::Relaxed);
+        if waiter.counts() {
+            self.kinds.ends(waiter.block.kind);
         }
         for at in &waiter.keys {
             if let Some(queue) = self.queues.get_mut(at) {
@@ -677,6 +701,28 @@ mod tests {
         block(&mut waiters, 7, &["b"], None);
         assert_eq!((queue(&waiters, "a"), queue(&waiters, "b")), (vec![], vec![3, 7]));
         assert_eq!((waiters.keys(), waiters.len(), waiters.next_deadline()), (1, 2, Some(10)));
+    }
+
+    #[test]
+    fn who_waits_away_counts_by_claims_as_long_as_they_stand() {
+        let kinds = Arc::<Kinds>::default();
+        let lists = || kinds.lists.load(Ordering::Relaxed);
+        let (mut home, mut elsewhere) = (Waiters::default(), Waiters::default());
+        home.count_in(&kinds);
+        elsewhere.count_in(&kinds);
+        block(&mut home, 3, &["b", "c"], None);
+        assert_eq!(lists(), 1);
+        let origin = Origin { shard: 0, conn: ConnId(7), client: 1 };
+        let (number, shards) = (1, Shards::one(1));
+        let Waiter { command, argv, block, .. } = home.remove(ConnId(3)).unwrap();
+        assert_eq!(lists(), 0);
+        home.add_away(origin.conn, command, argv, 0, block, (number, shards));
+        elsewhere.claim(at("a"), Claim { origin, number, shards, kind: BlockedOn::List });
+        assert_eq!(lists(), 1);
+        assert!(home.remove(origin.conn).is_some());
+        assert_eq!(lists(), 1);
+        elsewhere.take_claim(origin, number);
+        assert_eq!(lists(), 0);
     }
 
     #[test]
