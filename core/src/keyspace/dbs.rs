@@ -3,11 +3,11 @@
 //! A keyspace may be cut into slices by the hash of the key, whatever the database: a key, its copies and its watchers
 //! are at home in one slice. A slice alone answers for its own keys. For a command that needs keys of several, one
 //! slice [takes in](Dbs::gather) the databases of the others, runs the command as if it were the whole keyspace, and
-//! [gives them back](Dbs::scatter). A keyspace that is not cut is one slice of one, and pays one branch a lookup.
+//! [gives them back](Dbs::scatter). A keyspace that is not cut is one slice of one.
 
 use super::Db;
 use super::entry::Entry;
-use super::table::Table;
+use super::table::{KeyHash, Table};
 use crate::rng::Rng;
 
 /// Which part of the keyspace: `index` of `count`.
@@ -33,23 +33,23 @@ impl Slice {
 /// See the module documentation.
 #[derive(Debug)]
 pub struct Dbs {
-    own: Vec<Db>,
+    /// The databases of each slice; none of slices that are not here.
+    slices: Vec<Vec<Db>>,
     slice: Slice,
-    /// By slice, the own place `None`; empty while nothing is gathered.
-    gathered: Vec<Option<Vec<Db>>>,
-    seed: u64,
+    key_hash: KeyHash,
 }
 
 impl Dbs {
     pub(super) fn new(databases: usize, slice: Slice, seed: u64) -> Self {
-        let own = (0..databases).map(|_| Db::new(seed)).collect();
-        Self { own, slice, gathered: Vec::new(), seed }
+        let mut slices: Vec<Vec<Db>> = (0..slice.count).map(|_| Vec::new()).collect();
+        slices[slice.index] = (0..databases).map(|_| Db::new(seed)).collect();
+        Self { slices, slice, key_hash: KeyHash::new(seed) }
     }
 
     /// Number of databases.
     #[allow(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
-        self.own.len()
+        self.slices[self.slice.index].len()
     }
 
     pub fn slice(&self) -> Slice {
@@ -59,21 +59,16 @@ impl Dbs {
     /// The hash of a key: the same in all databases and slices.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        self.own[0].table.hash(key)
+        self.key_hash.of(key)
     }
 
-    /// The slice that a key is at home in. A slice knows it also while another one has [taken in](Dbs::gather) its
-    /// databases.
+    /// The slice that a key is at home in.
     #[inline]
     pub fn home(&self, key: &[u8]) -> usize {
         if self.slice.count == 1 {
             return 0;
         }
-        let hash = match self.own.first() {
-            Some(db) => db.table.hash(key),
-            None => Table::<Entry>::new(self.seed).hash(key),
-        };
-        Slice::of(hash, self.slice.count)
+        Slice::of(self.hash(key), self.slice.count)
     }
 
     /// The part of database `db` that keys of this hash are in.
@@ -83,39 +78,37 @@ impl Dbs {
     /// If it was not gathered: nobody looks for a key where it cannot be.
     #[inline]
     pub fn at(&self, db: usize, hash: u64) -> &Db {
-        if self.slice.count == 1 { &self.own[db] } else { self.part(Slice::of(hash, self.slice.count), db) }
+        self.part(Slice::of(hash, self.slice.count), db)
     }
 
     /// [`Dbs::at`], if it is here.
     #[inline]
     pub fn part_here(&self, db: usize, hash: u64) -> Option<&Db> {
-        match Slice::of(hash, self.slice.count) {
-            index if index == self.slice.index => Some(&self.own[db]),
-            index => self.gathered.get(index).and_then(Option::as_ref).map(|part| &part[db]),
-        }
+        self.slices[Slice::of(hash, self.slice.count)].get(db)
     }
 
     /// [`Dbs::at`], to change it.
     #[inline]
     pub fn at_mut(&mut self, db: usize, hash: u64) -> &mut Db {
-        if self.slice.count == 1 {
-            return &mut self.own[db];
-        }
         let index = Slice::of(hash, self.slice.count);
-        if index == self.slice.index {
-            return &mut self.own[db];
+        if self.slices[index].is_empty() {
+            self.absent(index);
         }
-        let slice = self.slice.index;
-        let part = self.gathered.get_mut(index).and_then(Option::as_mut);
-        &mut part.unwrap_or_else(|| panic!("slice {slice} was asked for a key of slice {index}"))[db]
+        &mut self.slices[index][db]
     }
 
+    #[inline]
     fn part(&self, index: usize, db: usize) -> &Db {
-        if index == self.slice.index {
-            return &self.own[db];
+        let part = &self.slices[index];
+        if part.is_empty() {
+            self.absent(index);
         }
-        let part = self.gathered.get(index).and_then(Option::as_ref);
-        &part.unwrap_or_else(|| panic!("slice {} was asked for a key of slice {index}", self.slice.index))[db]
+        &part[db]
+    }
+
+    #[cold]
+    fn absent(&self, index: usize) -> ! {
+        panic!("slice {} was asked for a key of slice {index}", self.slice.index)
     }
 
     /// The entry at `key`, whether its deadline has passed or not.
@@ -125,27 +118,23 @@ impl Dbs {
     }
 
     /// The own part of a database.
+    #[inline]
     pub fn own(&self, db: usize) -> &Db {
-        &self.own[db]
+        &self.slices[self.slice.index][db]
     }
 
     pub fn own_mut(&mut self, db: usize) -> &mut Db {
-        &mut self.own[db]
+        &mut self.slices[self.slice.index][db]
     }
 
     /// All parts of a database that are here, by slice.
     pub fn parts(&self, db: usize) -> impl Iterator<Item = &Db> {
-        let others = self.gathered.iter().enumerate();
-        let (before, after): (Vec<_>, Vec<_>) = others
-            .filter_map(|(index, part)| part.as_ref().map(|part| (index, &part[db])))
-            .partition(|&(index, _)| index < self.slice.index);
-        let part = |(_, part)| part;
-        before.into_iter().map(part).chain(std::iter::once(&self.own[db])).chain(after.into_iter().map(part))
+        self.slices.iter().filter_map(move |part| part.get(db))
     }
 
     /// Number of keys in all parts that are here.
     pub fn keys(&self, db: usize) -> usize {
-        if self.gathered.is_empty() { self.own[db].len() } else { self.parts(db).map(Db::len).sum() }
+        self.parts(db).map(Db::len).sum()
     }
 
     /// Number of keys with a deadline in all parts that are here.
@@ -186,8 +175,8 @@ impl Dbs {
 
     /// Any key of a database, as evenly as [`Table::random`].
     pub fn random(&self, db: usize, rng: &mut Rng) -> Option<&Entry> {
-        let mut part = &self.own[db];
-        if !self.gathered.is_empty() {
+        let mut part = self.own(db);
+        if self.slice.count > 1 {
             let mut number = rng.below(self.keys(db).max(1) as u64) as usize;
             for candidate in self.parts(db) {
                 part = candidate;
@@ -202,37 +191,30 @@ impl Dbs {
 
     /// Empties a database, all parts that are here; what they held is returned, because freeing it can take long.
     pub(super) fn flush(&mut self, db: usize) -> Vec<Db> {
-        let seed = self.seed;
-        let parts = std::iter::once(&mut self.own).chain(self.gathered.iter_mut().flatten());
-        parts
-            .map(|part| &mut part[db])
-            .filter(|part| !part.is_empty())
-            .map(|part| std::mem::replace(part, Db::new(seed)))
-            .collect()
+        let seed = self.key_hash.seed();
+        let parts = self.slices.iter_mut().filter_map(|part| part.get_mut(db));
+        parts.filter(|part| !part.is_empty()).map(|part| std::mem::replace(part, Db::new(seed))).collect()
     }
 
     pub(super) fn swap(&mut self, a: usize, b: usize) {
-        for part in std::iter::once(&mut self.own).chain(self.gathered.iter_mut().flatten()) {
+        for part in self.slices.iter_mut().filter(|part| !part.is_empty()) {
             part.swap(a, b);
         }
     }
 
     /// Takes in the databases of another slice, which has none until it [gets them back](Dbs::scatter).
     pub fn gather(&mut self, other: &mut Dbs) {
-        debug_assert!(self.slice.count == other.slice.count && self.slice.index != other.slice.index);
-        if self.gathered.is_empty() {
-            self.gathered.resize_with(self.slice.count, || None);
-        }
-        let previous = self.gathered[other.slice.index].replace(std::mem::take(&mut other.own));
-        debug_assert!(previous.is_none(), "a slice is gathered once");
+        let index = other.slice.index;
+        debug_assert!(self.slice.count == other.slice.count && self.slice.index != index);
+        debug_assert!(self.slices[index].is_empty(), "a slice is gathered once");
+        std::mem::swap(&mut self.slices[index], &mut other.slices[index]);
     }
 
     /// Gives another slice its databases back.
     pub fn scatter(&mut self, other: &mut Dbs) {
-        other.own = self.gathered[other.slice.index].take().expect("what is given back was taken in");
-        if self.gathered.iter().all(Option::is_none) {
-            self.gathered = Vec::new();
-        }
+        let index = other.slice.index;
+        debug_assert!(other.slices[index].is_empty(), "what is given back was taken in");
+        std::mem::swap(&mut self.slices[index], &mut other.slices[index]);
     }
 
     /// The tables of all databases, for those who only read a keyspace in one piece.

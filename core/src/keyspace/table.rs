@@ -598,6 +598,32 @@ impl<E> Chunk<E> {
     }
 }
 
+/// The hash of keys in all tables that have the same seed.
+#[derive(Clone, Debug)]
+pub struct KeyHash {
+    seed: u64,
+    secrets: SharedSeed,
+}
+
+impl KeyHash {
+    pub fn new(seed: u64) -> Self {
+        // The secrets too are derived from the seed: with the published constants there would be keys that collide
+        // under every seed.
+        Self { seed, secrets: SharedSeed::from_u64(seed) }
+    }
+
+    #[inline]
+    pub fn of(&self, key: &[u8]) -> u64 {
+        let mut hasher = foldhash::quality::FoldHasher::with_seed(self.seed, &self.secrets);
+        hasher.write(key);
+        hasher.finish()
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+}
+
 /// The table. `LINES` is the size of a full segment in cache lines; tests shrink it to reach splits quickly.
 ///
 /// An empty table owns no memory.
@@ -610,8 +636,7 @@ pub struct Table<E: Slot, const LINES: usize = 64> {
     deadlines: usize,
     segments: usize,
     segment_bytes: usize,
-    seed: u64,
-    secrets: SharedSeed,
+    key_hash: KeyHash,
     /// Only these bits of the hash are used: tests make hashes agree.
     #[cfg(test)]
     hash_mask: u64,
@@ -646,8 +671,7 @@ impl<E: Slot, const LINES: usize> Table<E, LINES> {
             deadlines: 0,
             segments: 0,
             segment_bytes: 0,
-            seed,
-            secrets: SharedSeed::from_u64(seed),
+            key_hash: KeyHash::new(seed),
             #[cfg(test)]
             hash_mask: u64::MAX,
             owns: PhantomData,
@@ -677,11 +701,7 @@ impl<E: Slot, const LINES: usize> Table<E, LINES> {
     /// must use others.
     #[inline]
     pub fn hash(&self, key: &[u8]) -> u64 {
-        // The secrets too are derived from the seed: with the published constants there would be keys that collide
-        // under every seed.
-        let mut hasher = foldhash::quality::FoldHasher::with_seed(self.seed, &self.secrets);
-        hasher.write(key);
-        let hash = hasher.finish();
+        let hash = self.key_hash.of(key);
         #[cfg(test)]
         let hash = hash & self.hash_mask;
         hash
@@ -1498,7 +1518,7 @@ impl<E: Slot, const LINES: usize> Table<E, LINES> {
     /// Move everything out into a table that can be dropped elsewhere; this one is empty afterwards, with its seed.
     pub fn take_all(&mut self) -> Self {
         #[allow(unused_mut)]
-        let mut empty = Self::new(self.seed);
+        let mut empty = Self::new(self.key_hash.seed);
         #[cfg(test)]
         {
             empty.hash_mask = self.hash_mask;
@@ -1646,7 +1666,7 @@ impl<E: Slot, const LINES: usize> fmt::Debug for Table<E, LINES> {
 
 impl<E: Slot + Clone, const LINES: usize> Clone for Table<E, LINES> {
     fn clone(&self) -> Self {
-        let mut copy = Self::new(self.seed);
+        let mut copy = Self::new(self.key_hash.seed);
         #[cfg(test)]
         {
             copy.hash_mask = self.hash_mask;

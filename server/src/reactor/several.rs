@@ -8,9 +8,13 @@
 //!
 //! Pipelines are executed longer than they are received. A thread whose connections needed boxes of others lately looks
 //! for some microseconds, before it takes its own, whether those are at home, so that threads that need the same boxes
-//! take turns instead of finding each other's busy (`benches/README.md` has the figures). To look ten times as long is no
-//! better, and much worse with more threads than CPUs: who is awaited may not even run. So whoever has looked in vain looks
-//! half as long next time.
+//! take turns instead of finding each other's busy (`benches/README.md` has the figures). In the same way it looks whether its
+//! own box has come back, before it sleeps. To look ten times as long is no better, and much worse with more threads than
+//! CPUs: who is awaited may not even run. So whoever has looked in vain looks half as long next time, and offers others the
+//! processor while he looks.
+//!
+//! A box that was put down to send replies, and that a visitor has, is not waited for: that something was sent, whole or
+//! not, is told to the shard when the box is wanted next, and until then more may have come to execute.
 
 use std::sync::Arc;
 
@@ -57,19 +61,52 @@ impl Default for Limits {
     }
 }
 
+/// Looks between two offers of the processor to others: less than a microsecond.
+const LOOKS_AT_ONCE: usize = 32;
+
 /// A shard's thread: the box's owner.
 pub struct Thread {
     owner: Owner<Shard>,
     hand: Option<Hand<Shard>>,
     sleeper: Sleeper,
     bell: Arc<dyn Bell>,
-    looks: usize,
+    /// With which it looks whether its box is back.
+    looks: Patience,
     visitors: Vec<Visitor<Shard>>,
     /// Others' boxes that were needed in the last turn.
     sought: Shards,
-    /// How often it looks whether they are home, and how often at most.
-    patience: usize,
-    most_patience: usize,
+    /// With which it looks whether they are home.
+    patience: Patience,
+}
+
+/// How often a thread looks whether something is at home before it gives that up: half as often after it was in vain. Who has
+/// it may be waiting for a processor, so the thread lets others have its own now and then.
+struct Patience {
+    looks: usize,
+    most: usize,
+}
+
+impl Patience {
+    fn new(most: usize) -> Self {
+        Self { looks: most, most }
+    }
+
+    /// Looks until something is found.
+    fn look<T>(&mut self, mut find: impl FnMut() -> Option<T>) -> Option<T> {
+        for look in 1..=self.looks {
+            if let Some(found) = find() {
+                self.looks = (2 * self.looks).min(self.most);
+                return Some(found);
+            }
+            if look.is_multiple_of(LOOKS_AT_ONCE) {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+        self.looks = (self.looks / 2).max(1);
+        None
+    }
 }
 
 /// The shards of a server, linked, each in its owner's hand, and the way to all boxes. There is a bell for each; a
@@ -100,11 +137,10 @@ pub fn threads(
             hand: Some(hand),
             sleeper,
             bell,
-            looks: limits.looks,
+            looks: Patience::new(limits.looks),
             visitors: Vec::new(),
             sought: Shards::NONE,
-            patience: limits.patience,
-            most_patience: limits.patience,
+            patience: Patience::new(limits.patience),
         });
     }
     for (me, (thread, cursor)) in threads.iter_mut().zip(cursors).enumerate() {
@@ -140,11 +176,9 @@ impl Thread {
             if let Some(hand) = if kevy::bug!(AwaitedUnmarked) { None } else { self.owner.notify() } {
                 return hand;
             }
-            for _ in 0..self.looks {
-                if let Some(hand) = self.owner.take() {
-                    return hand;
-                }
-                std::hint::spin_loop();
+            let owner = &mut self.owner;
+            if let Some(hand) = self.looks.look(|| owner.take()) {
+                return hand;
             }
             let owner = &self.owner;
             if self.sleeper.may_sleep(|| owner.is_handed() && !kevy::bug!(SleptWithoutLook)) {
@@ -176,6 +210,14 @@ impl Thread {
         }
     }
 
+    /// Whether the box has not been taken by somebody since it was put, or has come back: then it is in hand.
+    fn is_back(&mut self) -> bool {
+        if self.hand.is_none() {
+            self.hand = self.owner.take();
+        }
+        self.hand.is_some()
+    }
+
     /// Puts the box home and waits for events, or only looks for some if the box has to be looked at again.
     fn wait(&mut self, deadline: u64, reactor: &mut impl Reactor) -> Now {
         self.put();
@@ -194,14 +236,8 @@ impl Thread {
         if self.sought.is_empty() || self.hand.is_some() {
             return;
         }
-        for _ in 0..self.patience {
-            if self.sought.iter().all(|other| self.visitors[other].is_home()) {
-                self.patience = (2 * self.patience).min(self.most_patience);
-                return;
-            }
-            std::hint::spin_loop();
-        }
-        self.patience = (self.patience / 2).max(1);
+        let (sought, visitors) = (self.sought, &self.visitors);
+        self.patience.look(|| sought.iter().all(|other| visitors[other].is_home()).then_some(()));
     }
 
     /// Hands what the reactor has found to the shard.
@@ -235,17 +271,48 @@ pub fn run(mut thread: Thread, reactor: &mut impl Reactor, stop: impl Fn()) {
             Some(Request::ReleaseMemory) => (shard.env.release_memory)(),
             None => {}
         }
+        // Closing connections may have concerned others.
+        let shard = thread.settled(now);
+        thread.sought = shard.links.as_deref_mut().map(Links::take_sought).unwrap_or_default();
         if sends {
-            // Closing connections may have concerned others.
-            thread.settled(now);
             thread.put();
             reactor.flush();
+            if !thread.is_back() {
+                // Nobody waits for the shard to hear of what was sent: that can be told with what comes next.
+                deadline = 0;
+                continue;
+            }
             thread.dispatch(now, reactor, &stop);
         }
         let shard = thread.settled(now);
         shard.scheduled();
-        let sought = shard.links.as_deref_mut().map(Links::take_sought);
         deadline = shard.poll_timeout();
-        thread.sought = sought.unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_looks_in_vain_looks_half_as_long_next_time() {
+        let mut patience = Patience::new(100);
+        let mut looks = 0;
+        let vain = |patience: &mut Patience, looks: &mut usize| {
+            *looks = 0;
+            let found = patience.look(|| {
+                *looks += 1;
+                None::<()>
+            });
+            assert!(found.is_none());
+            *looks
+        };
+        assert_eq!([0; 8].map(|_| vain(&mut patience, &mut looks)), [100, 50, 25, 12, 6, 3, 1, 1]);
+        assert_eq!(patience.look(|| Some(7)), Some(7));
+        assert_eq!(vain(&mut patience, &mut looks), 2);
+        for _ in 0..10 {
+            patience.look(|| Some(()));
+        }
+        assert_eq!(vain(&mut patience, &mut looks), 100);
     }
 }

@@ -122,7 +122,12 @@ impl Shards {
     }
 
     pub fn iter(self) -> impl Iterator<Item = ShardId> {
-        (0..Self::MAX).filter(move |&shard| self.contains(shard))
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let next = (left != 0).then(|| left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(next)
+        })
     }
 }
 
@@ -284,6 +289,10 @@ pub struct Links {
     ringers: Vec<Ringer>,
     /// The time of the order at the cursor.
     clock: UnixMillis,
+    /// The latest of all boxes in this hand.
+    clock_here: UnixMillis,
+    /// See [`Shard::is_undisturbed`].
+    undisturbed: bool,
     /// Shards to be notified of what was appended.
     notify: Shards,
     /// Where the order ended when it was found full last.
@@ -338,6 +347,8 @@ impl Links {
             visitors,
             ringers,
             clock: 0,
+            clock_here: 0,
+            undisturbed: false,
             notify: Shards::NONE,
             refused: None,
             unsent: VecDeque::new(),
@@ -821,9 +832,11 @@ impl Shard {
 
     /// Moves past the entry at the cursor.
     fn pass(&mut self, clock: UnixMillis) {
+        debug_assert!(self.guests.is_empty(), "boxes go on one by one");
         if let Some(links) = self.links.as_deref_mut() {
             if !kevy::bug!(EntryTimeIgnored) {
                 links.clock = links.clock.max(clock);
+                links.clock_here = links.clock;
             }
             links.cursor.advance();
         }
@@ -865,10 +878,7 @@ impl Shard {
         match self.links.as_deref() {
             None => self.now.unix,
             Some(_) if kevy::bug!(TimeOfExecutor) => self.now.unix,
-            Some(links) => {
-                let guests = self.guests.iter().filter_map(|guest| guest.links.as_deref());
-                guests.map(|guest| guest.clock).max().unwrap_or(0).max(links.clock)
-            }
+            Some(links) => links.clock_here,
         }
     }
 
@@ -878,14 +888,23 @@ impl Shard {
     pub(super) fn take_in(&mut self, boxes: Vec<Hand<Shard>>) {
         debug_assert!(self.guests.is_empty());
         self.guests = boxes;
-        for guest in &mut self.guests {
+        let clock = self.links.as_deref().map_or(0, |links| links.clock);
+        let latest = self.guests.iter_mut().fold(clock, |latest, guest| {
             self.realm.keyspace.dbs.gather(&mut guest.realm.keyspace.dbs);
+            latest.max(guest.links.as_deref().map_or(0, |links| links.clock))
+        });
+        if let Some(links) = self.links.as_deref_mut() {
+            links.clock_here = latest;
         }
     }
 
     pub(super) fn send_home(&mut self) -> Vec<Hand<Shard>> {
         for guest in self.guests.iter_mut().skip(usize::from(kevy::bug!(GuestKeptKeyspace))) {
             self.realm.keyspace.dbs.scatter(&mut guest.realm.keyspace.dbs);
+        }
+        if let Some(links) = self.links.as_deref_mut() {
+            links.clock_here = links.clock;
+            links.undisturbed = false;
         }
         std::mem::take(&mut self.guests)
     }
@@ -895,7 +914,25 @@ impl Shard {
         self.guests.iter().fold(Shards::one(self.me()), |shards, guest| shards.with(Shards::one(guest.me())))
     }
 
+    /// Whether plain commands can be executed in this stay without looking what else they need: all boxes are here, and up to
+    /// date; nobody hears, and nobody waits for keys from elsewhere. To begin to do so takes a box, so it stays like that.
+    #[inline]
+    fn is_undisturbed(&self) -> bool {
+        self.links.as_deref().is_some_and(|links| links.undisturbed)
+    }
+
+    /// All boxes are here, in a stay.
+    pub(super) fn note_undisturbed(&mut self) {
+        // Of a single shard's boxes none was taken, and nobody ends the stay.
+        let stays = !self.guests.is_empty();
+        let disturbed = self.is_heard() || self.common.away.load(Ordering::Relaxed) > 0;
+        if let Some(links) = self.links.as_deref_mut() {
+            links.undisturbed = stays && !disturbed && links.has_caught_up();
+        }
+    }
+
     /// Whether somebody waits for what was just done here.
+    #[inline]
     fn is_anybody_ready(&self) -> bool {
         self.realm.is_ready() || self.guests.iter().any(|guest| guest.realm.is_ready())
     }
@@ -946,8 +983,13 @@ impl Shard {
         args: kevy::resp::Args<'_>,
         out: &mut Vec<u8>,
     ) -> bool {
-        let heard = self.who_hears(command);
         let plain = is_plain(command);
+        if plain && self.is_undisturbed() {
+            debug_assert!(!self.is_heard() && self.common.away.load(Ordering::Relaxed) == 0);
+            self.run_here(id, command, args, out);
+            return true;
+        }
+        let heard = self.who_hears(command);
         if !plain || self.is_heard() {
             self.end_stay();
         }
@@ -962,12 +1004,7 @@ impl Shard {
                 self.stall(id);
                 return false;
             }
-            let _ = self.call(id, command, args, out);
-            self.testify(id);
-            if self.is_anybody_ready() {
-                // Who waits for what was done comes before the next command.
-                self.end_stay();
-            }
+            self.run_here(id, command, args, out);
             return true;
         }
         self.end_stay();
@@ -996,6 +1033,23 @@ impl Shard {
         }
         let needs = needs.with(heard.if_expired);
         self.append_task(id, needs, Task::Command(command, Argv::from(args), None))
+    }
+
+    /// Runs a command over the boxes that are here.
+    #[inline]
+    fn run_here(
+        &mut self,
+        id: ConnId,
+        command: &'static Command,
+        args: kevy::resp::Args<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let _ = self.call(id, command, args, out);
+        self.testify(id);
+        if self.is_anybody_ready() {
+            // Who waits for what was done comes before the next command.
+            self.end_stay();
+        }
     }
 
     /// Ends a transaction whose EXEC was refused: in the order, if somebody elsewhere is shown it. False: as above.

@@ -96,6 +96,7 @@ impl Shard {
         }
         let (mut needs, me, all) = (Shards::NONE, self.me(), self.all_shards());
         if self.here() == all {
+            self.note_undisturbed();
             return true;
         }
         for decoded in &batch.commands {
@@ -114,7 +115,11 @@ impl Shard {
             return self.has_guests();
         }
         self.end_stay();
-        self.stay(id, needs)
+        let stays = self.stay(id, needs);
+        if stays && self.here() == all {
+            self.note_undisturbed();
+        }
+        stays
     }
 
     /// Boxes that were visited go home, once they have served those who wait for what was done there. (Their threads would,
