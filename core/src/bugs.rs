@@ -593,6 +593,8 @@ bugs! {
     AgainUnheard in Shards;
     /// Who waits away does not count any more where he stands, as soon as his own shard has given the wait up.
     ClaimsUncounted in Shards;
+    /// A step of SCAN ends with the keys of a shard, however few they were.
+    ScanEndsWithSlice in Shards;
     /// CLIENT KILL does not find who has left and has a command in the order.
     LeftUnkillable in Shards;
     /// A command at its second position is not held back by a pause that has come before it.

@@ -434,6 +434,29 @@ fn latencies_are_those_of_all_shards() {
     }
 }
 
+/// As Redis does, though every shard has some of the keys.
+#[test]
+fn a_step_of_scan_shows_all_of_a_few_keys() {
+    for shards in ["1", "2", "3", "8"] {
+        let server = Server::start(&["--shards", shards]);
+        let mut c = server.connect();
+        let mut other = server.connect();
+        for keys in 0..=9 {
+            let mut commands = redis::pipe();
+            commands.cmd("SCAN").arg(0);
+            commands.atomic().cmd("SCAN").arg(0);
+            let scan = |c: &mut Connection| redis::cmd("SCAN").arg(0).query(c).unwrap();
+            let both: [(String, Vec<String>); 2] = commands.query(&mut c).unwrap();
+            for (cursor, mut found) in both.into_iter().chain([scan(&mut c), scan(&mut other)]) {
+                found.sort();
+                let wanted: Vec<String> = (0..keys).map(|number| format!("key:{number}")).collect();
+                assert_eq!((&*cursor, found), ("0", wanted), "{shards} shards");
+            }
+            let _: () = c.set(format!("key:{keys}"), 1).unwrap();
+        }
+    }
+}
+
 /// What was held back goes on in the order in which it came, a pipeline as a whole, and before anything sent later.
 /// Compared with Redis 8.0.6.
 #[test]

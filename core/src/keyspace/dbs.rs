@@ -157,15 +157,47 @@ impl Dbs {
     }
 
     /// One step of a scan of all slices, one after the other; as [`Table::scan`]. A cursor names its slice: see
-    /// [`Dbs::scanned_slice`].
-    pub fn scan(&self, db: usize, cursor: u64, count: usize, f: impl FnMut(&Entry)) -> u64 {
+    /// [`Dbs::scanned_slice`]. A step that has gone through a whole slice goes on in the next one, as long as that is here.
+    pub fn scan(&self, db: usize, cursor: u64, count: usize, mut f: impl FnMut(&Entry)) -> u64 {
         let slices = self.slice.count as u64;
-        let (position, index) = (cursor / slices, cursor % slices);
-        match self.part(index as usize, db).table.scan(position, count, f) {
-            0 if index + 1 < slices => index + 1,
-            0 => 0,
-            next => next * slices + index,
+        let (mut position, mut index) = (cursor / slices, cursor % slices);
+        let mut left = count;
+        loop {
+            let mut found = 0;
+            let next = self.part(index as usize, db).table.scan(position, left, |entry| {
+                found += 1;
+                f(entry);
+            });
+            if next != 0 {
+                return next * slices + index;
+            }
+            index += 1;
+            if index == slices {
+                return 0;
+            }
+            let goes_on = position == 0 && found < left && !self.slices[index as usize].is_empty();
+            if !goes_on {
+                return index;
+            }
+            (position, left) = (0, left - found);
         }
+    }
+
+    /// The first slice that a step of a scan needs beside the one that its cursor names, and that is not here.
+    pub fn scan_lacks(&self, db: usize, cursor: u64, count: usize) -> Option<usize> {
+        let slices = self.slice.count;
+        if cursor / slices as u64 != 0 {
+            return None;
+        }
+        let mut left = count;
+        for index in Self::scanned_slice(cursor, slices)..slices - 1 {
+            let keys = self.slices[index].get(db)?.len();
+            left = left.checked_sub(keys).filter(|&left| left > 0)?;
+            if self.slices[index + 1].is_empty() {
+                return Some(index + 1);
+            }
+        }
+        None
     }
 
     /// The slice that a scan looks at next, from its cursor.
@@ -295,5 +327,29 @@ mod tests {
             }
         }
         assert_eq!(found.len(), 1000);
+    }
+
+    #[test]
+    fn a_step_that_finds_too_few_keys_goes_on_in_the_next_slice_that_is_here() {
+        let mut all = slices(3);
+        for number in 0..12 {
+            insert(&mut all, 0, &format!("{number}"));
+        }
+        let step = |dbs: &Dbs, cursor, count| {
+            let mut found = 0;
+            (dbs.scan(0, cursor, count, |_| found += 1), found)
+        };
+        let lens: Vec<usize> = all.iter().map(|slice| slice.own(0).len()).collect();
+        let (first, others) = all.split_first_mut().unwrap();
+        assert!(lens.iter().all(|&len| len > 1), "{lens:?}");
+        assert_eq!((first.scan_lacks(0, 0, 100), step(first, 0, 100)), (Some(1), (1, lens[0])));
+        assert_eq!(first.scan_lacks(0, 0, lens[0]), None);
+        first.gather(&mut others[0]);
+        assert_eq!((first.scan_lacks(0, 0, 100), step(first, 0, 100)), (Some(2), (2, lens[0] + lens[1])));
+        assert_eq!(first.scan_lacks(0, 0, lens[0] + 1), None);
+        first.gather(&mut others[1]);
+        assert_eq!((first.scan_lacks(0, 0, 100), step(first, 0, 100)), (None, (0, 12)));
+        assert_eq!((first.scan_lacks(0, 1, 100), step(first, 1, 100)), (None, (0, lens[1] + lens[2])));
+        assert_eq!(step(first, 0, 13), (0, 12));
     }
 }

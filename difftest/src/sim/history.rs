@@ -640,6 +640,17 @@ impl<'h> Replay<'h> {
             0 => None,
             _ => self.frames[client].pop_front(),
         };
+        if request.argv[0] == b"SCAN"
+            && let Some([Frame::Bulk(cursor), _]) = reply.as_ref().and_then(Frame::elements)
+            && cursor != b"0"
+        {
+            // There are fewer keys than are asked for.
+            return Err(format!(
+                "client {client}: {} ended at {}",
+                show(&request.argv),
+                cursor.escape_ascii()
+            ));
+        }
         let expected = self.model.frames(request) > 0;
         let step = if expected && reply.is_none() && self.will_close(client) {
             self.model.step_unseen(request)

@@ -366,6 +366,7 @@ impl<'c> Writer<'c> {
             38 | 39 if self.timeless => format!("SETRANGE {s} 1 {v}"),
             38 => format!("SET {s} {v} PX {}", 2 + self.choices.below(5)),
             39 => format!("PEXPIRE {s} {}", 1 + self.choices.below(5)),
+            40 if self.choices.below(2) == 0 => "SCAN 0 COUNT 1000".to_owned(),
             40 => "DBSIZE".to_owned(),
             41 => "KEYS *".to_owned(),
             42 if self.choices.below(3) == 0 => "FLUSHALL".to_owned(),
@@ -468,6 +469,12 @@ pub fn small(fine: bool) -> Vec<Small> {
         scenario("blpop-race", 2, 0, &[(0, "BLPOP a b 0"), (1, "BLPOP b 0"), (1, "RPUSH b x y")]),
         scenario("blpop-batch", 2, 0, &[(0, "BLPOP a b 0"), (1, "RPUSH a x; RPUSH b y; LRANGE a 0 -1")]),
         scenario("flushall", 2, 0, &[(0, "MSET a 1 b 1 | FLUSHALL"), (1, "MGET a b")]),
+        scenario(
+            "scan",
+            2,
+            0,
+            &[(0, "SCAN 0 COUNT 1000 | SET b 1"), (1, "MSET a 1 b 1 | SCAN 0 COUNT 1000")],
+        ),
         scenario("publish", 2, 0, &[(0, "HELLO 3; SUBSCRIBE c"), (1, "PUBLISH c 1"), (0, "PUBLISH c 2")]),
         scenario(
             "event-first",

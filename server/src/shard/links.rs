@@ -995,10 +995,10 @@ impl Shard {
         }
         let (me, here) = (self.me(), self.here());
         // Where all boxes are, it need not be known which of them.
-        let waited_for = self.waited_for(id, command, args);
-        let whole = plain && here == self.all_shards() && waited_for.is_empty();
+        let further = self.further(id, command, args);
+        let whole = plain && here == self.all_shards() && further.is_empty();
         let needs = if whole { Shards::NONE } else { self.route(id, command, args).with(heard.always) };
-        let runs = needs.minus(here).is_empty() && waited_for.is_empty();
+        let runs = needs.minus(here).is_empty() && further.is_empty();
         if runs && !self.is_heard_elsewhere(id, heard, args, command) {
             if self.links.as_deref().is_some_and(|links| !links.has_caught_up()) && !kevy::bug!(SeenIgnored) {
                 self.stall(id);
@@ -1010,15 +1010,15 @@ impl Shard {
         self.end_stay();
         // What is heard comes in the order of the own box: who hears must not be answered from another one ahead of it.
         let listens = self.conn(id).is_some_and(Conn::listens);
-        let mut needs = needs.with(waited_for);
+        let mut needs = needs.with(further);
         let visits = match needs.single() {
             Some(other) if other != me => (!listens || kevy::bug!(ListenersVisit)) && self.visit_one(other),
             _ => plain && self.stay(id, needs),
         };
         if visits {
-            let waited_for = self.waited_for(id, command, args);
-            needs = needs.with(waited_for);
-            let runs = waited_for.is_empty() && !self.is_heard_elsewhere(id, heard, args, command);
+            let further = self.further(id, command, args);
+            needs = needs.with(further);
+            let runs = further.is_empty() && !self.is_heard_elsewhere(id, heard, args, command);
             if runs {
                 let _ = self.call(id, command, args, out);
                 self.testify(id);
@@ -1279,7 +1279,7 @@ impl Shard {
                 );
                 return;
             }
-            let missing = self.absent(self.waited_for(id, command, args));
+            let missing = self.absent(self.further(id, command, args));
             if !missing.is_empty() {
                 // Somebody has begun to wait since it was appended, and perhaps to listen: the new position may lie behind theirs.
                 let heard = self.who_hears(command);

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use kevy::command::getkeys::keys;
 use kevy::command::spec::{KeyFlags, KeyShape};
-use kevy::command::{Command, CommandId, Handler, parse_cursor};
+use kevy::command::{Command, CommandId, Handler, ScanOptions, ScanTarget, parse_cursor};
 use kevy::keyspace::Dbs;
 use kevy::resp::Args;
 
@@ -62,7 +62,7 @@ impl Shard {
     /// are among them only if they are not here.
     ///
     /// Not everybody is looked at: whoever is found to need more boxes after all is [called](super::links::call).
-    pub(super) fn waited_for(&self, id: ConnId, command: &Command, args: Args<'_>) -> Shards {
+    fn waited_for(&self, id: ConnId, command: &Command, args: Args<'_>) -> Shards {
         let is_exec = command.id == CommandId::Exec;
         let Some(links) = self.links.as_deref().filter(|_| is_exec || command.is_write()) else {
             return Shards::NONE;
@@ -154,13 +154,41 @@ impl Shard {
         }
     }
 
+    /// What a command needs beside its [route](Self::route), as the data that are here tell.
+    pub(super) fn further(&self, id: ConnId, command: &Command, args: Args<'_>) -> Shards {
+        match command.id {
+            CommandId::Scan => self.further_scanned(id, args),
+            _ => self.waited_for(id, command, args),
+        }
+    }
+
+    /// Where SCAN comes upon so few keys that it goes on to the slices after that, up to the last one.
+    fn further_scanned(&self, id: ConnId, args: Args<'_>) -> Shards {
+        let (Ok(cursor), Ok(options)) =
+            (parse_cursor(args.at(1)), ScanOptions::parse(args.from(2), ScanTarget::Keys))
+        else {
+            return Shards::NONE;
+        };
+        let db = self.conn(id).map_or(0, |conn| conn.db);
+        match self.realm.keyspace.dbs.scan_lacks(db, cursor, options.count) {
+            Some(first) if !kevy::bug!(ScanEndsWithSlice) => {
+                (first..self.count()).fold(Shards::NONE, |shards, at| shards.with(Shards::one(at)))
+            }
+            _ => Shards::NONE,
+        }
+    }
+
     /// What EXEC needs: what every queued command needs, and the watched keys.
     fn route_of_transaction(&self, id: ConnId) -> Shards {
         let Some(conn) = self.conn(id) else { return Shards::NONE };
         let dbs = &self.realm.keyspace.dbs;
         let watched = conn.watching.keys().map(|at| Shards::one(dbs.home(&at.key)));
         let queued = conn.multi.iter().flat_map(|multi| &multi.queue);
-        let queued = queued.map(|queued| self.route(id, queued.command, queued.args.as_args()));
+        let queued = queued.map(|queued| match queued.command.id {
+            // How far it goes is not known before.
+            CommandId::Scan => self.all_shards(),
+            _ => self.route(id, queued.command, queued.args.as_args()),
+        });
         let watched = watched.take(if kevy::bug!(WatchedUngathered) { 0 } else { usize::MAX });
         watched.chain(queued).fold(Shards::NONE, Shards::with)
     }

@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::Ordering;
 
 use kevy::command::spec::{Begin, Find, RequestPolicy, ResponsePolicy};
-use kevy::command::{Command, Flags, Handler};
+use kevy::command::{Command, CommandId, Flags, Handler};
 use kevy::resp::{Args, Argv, Decoder};
 
 use super::conn::{ConnId, ReplyMode, Waiting};
@@ -207,7 +207,8 @@ impl Shard {
         args: Args<'_>,
         words: &mut Argv,
     ) -> Option<Member> {
-        if !is_plain(command) {
+        // A step of SCAN may need the slice after its own.
+        if !is_plain(command) || command.id == CommandId::Scan {
             return None;
         }
         let home = match self.route(id, command, args).single() {
