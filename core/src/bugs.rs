@@ -595,6 +595,8 @@ bugs! {
     ClaimsUncounted in Shards;
     /// A step of SCAN ends with the keys of a shard, however few they were.
     ScanEndsWithSlice in Shards;
+    /// SCAN goes on into the own slice from one that stands elsewhere in the order.
+    ScanVisits in Shards;
     /// CLIENT KILL does not find who has left and has a command in the order.
     LeftUnkillable in Shards;
     /// A command at its second position is not held back by a pause that has come before it.

@@ -475,6 +475,12 @@ pub fn small(fine: bool) -> Vec<Small> {
             0,
             &[(0, "SCAN 0 COUNT 1000 | SET b 1"), (1, "MSET a 1 b 1 | SCAN 0 COUNT 1000")],
         ),
+        scenario(
+            "scan-one-position",
+            2,
+            0,
+            &[(0, "MSET a 1 b 1"), (1, "APPEND b 2; APPEND a 2"), (1, "SCAN 0 COUNT 1000")],
+        ),
         scenario("publish", 2, 0, &[(0, "HELLO 3; SUBSCRIBE c"), (1, "PUBLISH c 1"), (0, "PUBLISH c 2")]),
         scenario(
             "event-first",

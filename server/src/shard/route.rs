@@ -20,7 +20,11 @@ impl Shard {
         let (me, all) = (Shards::one(self.me()), self.all_shards());
         match command.id {
             Scan => match parse_cursor(args.at(1)) {
-                Ok(cursor) => Shards::one(Dbs::scanned_slice(cursor, all.len())),
+                // It may go on in the own slice, which then has to stand where the first one does.
+                Ok(cursor) => {
+                    let own = if kevy::bug!(ScanVisits) { Shards::NONE } else { me };
+                    own.with(Shards::one(Dbs::scanned_slice(cursor, all.len())))
+                }
                 Err(_) => me,
             },
             DbSize if kevy::bug!(OwnSliceCounted) => me,
