@@ -75,8 +75,9 @@ impl History {
         let line = |(client, frames): (usize, &Vec<Frame>)| {
             let frames = frames.iter().enumerate().map(|(number, frame)| {
                 let argv = self.operations[client].get(number).map(|operation| &operation.argv);
-                let unordered =
-                    argv.is_some_and(|argv| [&b"KEYS"[..], b"SUNION", b"EXEC"].contains(&argv[0].as_slice()));
+                let unordered = argv.is_some_and(|argv| {
+                    [&b"KEYS"[..], b"SCAN", b"SUNION", b"EXEC"].contains(&argv[0].as_slice())
+                });
                 match frame.elements().filter(|_| unordered) {
                     Some(elements) => {
                         let mut elements: Vec<String> = elements.iter().map(sorted).collect();
@@ -206,7 +207,7 @@ fn one_line(frame: &Frame) -> String {
 
 fn sorted(frame: &Frame) -> String {
     let Some(elements) = frame.elements() else { return one_line(frame) };
-    let mut elements: Vec<String> = elements.iter().map(one_line).collect();
+    let mut elements: Vec<String> = elements.iter().map(sorted).collect();
     elements.sort();
     elements.join(" ")
 }
