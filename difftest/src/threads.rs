@@ -346,11 +346,17 @@ impl Replayed {
 fn tame(operations: &[Operation], frames: &[Frame]) -> Vec<Vec<u8>> {
     let mut operations = operations.iter();
     let mut queue: Vec<&Argv> = Vec::new();
+    let unordered = |elements: &[Frame]| {
+        let mut elements: Vec<Vec<u8>> = elements.iter().map(bytes).collect();
+        elements.sort_unstable();
+        elements.concat()
+    };
     let tame_one = |argv: &Argv, frame: &Frame| match (argv[0].as_slice(), frame) {
         (b"KEYS" | b"SUNION", frame) if frame.elements().is_some() => {
-            let mut elements: Vec<Vec<u8>> = frame.elements().unwrap_or_default().iter().map(bytes).collect();
-            elements.sort_unstable();
-            elements.concat()
+            unordered(frame.elements().unwrap_or_default())
+        }
+        (b"SCAN", Frame::Array(page)) if page.len() == 2 => {
+            [bytes(&page[0]), unordered(page[1].elements().unwrap_or_default())].concat()
         }
         (b"HELLO", Frame::Map(_)) => b"a map".to_vec(),
         (_, frame) => bytes(frame),
