@@ -734,7 +734,7 @@ impl<'h> Replay<'h> {
         if self.model.out_of_memory && argv[0] != b"EXEC" {
             return Ok(());
         }
-        // A RESP2 subscriber's.
+        // Refused to a RESP2 subscriber, so not executed.
         if matches!(reply, Some(Frame::Error(error)) if error.starts_with(b"ERR Can't execute")) {
             return Ok(());
         }

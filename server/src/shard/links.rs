@@ -1281,7 +1281,8 @@ impl Shard {
             }
             let missing = self.absent(self.further(id, command, args));
             if !missing.is_empty() {
-                // Somebody has begun to wait since it was appended, and perhaps to listen: the new position may lie behind theirs.
+                // The data are not what they were where it was appended: somebody waits now, or SCAN comes upon fewer keys. Who
+                // has begun to listen meanwhile does so from a position that the new one may lie behind.
                 let heard = self.who_hears(command);
                 let heard =
                     if kevy::bug!(AgainUnheard) { Shards::NONE } else { heard.always.with(heard.if_expired) };
